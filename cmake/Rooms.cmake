@@ -1,0 +1,64 @@
+# Rooms: one static library per folder of src/, with the include direction enforced by the compiler.
+#
+# A room's headers are included as "<room>/<noun>.h". They are reachable only through a directory of links,
+# build/rooms/<room>/<room> -> src/<room>, that is on the include path of the room itself and of the rooms
+# that list it. A room that a target does not list cannot be included from it: the file is not found.
+
+add_library(sluice_options INTERFACE)
+target_compile_options(sluice_options INTERFACE -Wall -Wextra -Wconversion -Wshadow -Werror)
+if(SLUICE_SANITIZE)
+  target_compile_options(sluice_options INTERFACE -fsanitize=${SLUICE_SANITIZE} -fno-omit-frame-pointer
+                                                  -fno-sanitize-recover=all)
+  target_link_options(sluice_options INTERFACE -fsanitize=${SLUICE_SANITIZE})
+endif()
+if(SLUICE_FUZZ)
+  target_compile_options(sluice_options INTERFACE -fsanitize=fuzzer-no-link)
+endif()
+
+# sluice_room(<room> SOURCES <file>... [PUBLIC <target>...] [PRIVATE <target>...])
+#   PUBLIC   what the room's headers need; whoever lists the room may include it too
+#   PRIVATE  what only its sources need
+# Rooms are listed by target name: sluice_base, sluice_kernels, ...
+function(sluice_room room)
+  cmake_parse_arguments(ROOM "" "" "SOURCES;PUBLIC;PRIVATE" ${ARGN})
+  set(view ${PROJECT_BINARY_DIR}/rooms/${room})
+  file(MAKE_DIRECTORY ${view})
+  file(CREATE_LINK ${CMAKE_CURRENT_SOURCE_DIR} ${view}/${room} SYMBOLIC)
+  add_library(sluice_${room} STATIC ${ROOM_SOURCES})
+  target_include_directories(sluice_${room} PUBLIC ${view})
+  target_link_libraries(sluice_${room} PUBLIC ${ROOM_PUBLIC} PRIVATE ${ROOM_PRIVATE} sluice_options)
+endfunction()
+
+# sluice_test(<name> SOURCES <file>... LINK <target>...)
+# One GoogleTest program; every test in it becomes a CTest test, named "<name>.<Suite>.<Test>".
+function(sluice_test name)
+  if(NOT SLUICE_TESTS)
+    return()
+  endif()
+  cmake_parse_arguments(TEST "" "" "SOURCES;LINK" ${ARGN})
+  add_executable(${name} ${TEST_SOURCES})
+  target_link_libraries(${name} PRIVATE ${TEST_LINK} GTest::gtest GTest::gmock GTest::gtest_main sluice_options)
+  target_compile_definitions(${name} PRIVATE SLUICE_SOURCE_DIR="${PROJECT_SOURCE_DIR}")
+  gtest_discover_tests(${name} TEST_PREFIX ${name}. DISCOVERY_MODE PRE_TEST
+                       PROPERTIES TIMEOUT 600)
+endfunction()
+
+# sluice_fuzzer(<name> SOURCES <file>... LINK <target>...)
+# A file with LLVMFuzzerTestOneInput. With SLUICE_FUZZ it is a libFuzzer program; otherwise it is linked with a
+# main that replays tests/fuzz/corpus/<name>/*, and that replay is a CTest test.
+function(sluice_fuzzer name)
+  if(NOT SLUICE_TESTS AND NOT SLUICE_FUZZ)
+    return()
+  endif()
+  cmake_parse_arguments(FUZZ "" "" "SOURCES;LINK" ${ARGN})
+  add_executable(fuzz_${name} ${FUZZ_SOURCES})
+  target_link_libraries(fuzz_${name} PRIVATE ${FUZZ_LINK} sluice_options)
+  if(SLUICE_FUZZ)
+    target_link_options(fuzz_${name} PRIVATE -fsanitize=fuzzer)
+  else()
+    target_sources(fuzz_${name} PRIVATE ${PROJECT_SOURCE_DIR}/tests/fuzz/replay_main.cc)
+    add_test(NAME fuzz_corpus.${name}
+             COMMAND fuzz_${name} ${PROJECT_SOURCE_DIR}/tests/fuzz/corpus/${name})
+    set_tests_properties(fuzz_corpus.${name} PROPERTIES TIMEOUT 300)
+  endif()
+endfunction()
