@@ -1,0 +1,23 @@
+// Products of stored weights with float32 activations.
+//
+// Exact numerics: every weight is decoded to float32 without rounding, every output element is one float32
+// dot product whose order of additions depends on nothing but its length. So an output has the same bits
+// whatever the number of tokens, the split of rows over threads, or the place of the weights in memory.
+#pragma once
+
+#include <cstddef>
+
+#include "base/thread_pool.h"
+#include "numerics/weight_matrix.h"
+
+namespace sluice {
+
+// y[t * y_stride + r] = sum over c of w[r, c] * x[t * x_stride + c], for rows [row_begin, row_end) of w and
+// t < tokens. Runs on the calling thread; calls on disjoint rows may run at once.
+void matmul_rows(const WeightMatrix& w, size_t row_begin, size_t row_end, const float* x, size_t x_stride,
+                 size_t tokens, float* y, size_t y_stride);
+
+// All rows over the pool: x [tokens, w.cols] -> y [tokens, w.rows].
+void matmul(ThreadPool& pool, const WeightMatrix& w, const float* x, size_t tokens, float* y);
+
+}  // namespace sluice

@@ -1,0 +1,118 @@
+#include "kernels/matmul.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <random>
+#include <vector>
+
+namespace sluice {
+namespace {
+
+// A random matrix in a stored format, and what it means in float32.
+struct Stored {
+  std::vector<std::byte> values;
+  std::vector<std::byte> scales;
+  WeightMatrix matrix;
+};
+
+Stored random_matrix(WeightFormat format, uint32_t rows, uint32_t cols, size_t misalignment) {
+  std::mt19937 random(rows * 7 + cols);
+  Stored stored;
+  stored.values.resize(weight_values_bytes(format, rows, cols) + misalignment);
+  stored.scales.resize(weight_scales_bytes(format, rows, cols));
+  for (auto& byte : stored.values) byte = static_cast<std::byte>(random() & 0x77);  // no NaN in any format
+  for (auto& byte : stored.scales) byte = static_cast<std::byte>(120 + random() % 8);
+  if (format == WeightFormat::kF32 || format == WeightFormat::kBF16) {
+    // Random bits would span 70 decades; keep exponents near one so that sums mean something.
+    const size_t step = format == WeightFormat::kF32 ? 4 : 2;
+    for (size_t i = misalignment + step - 1; i < stored.values.size(); i += step) {
+      stored.values[i] = static_cast<std::byte>(random() % 2 == 0 ? 0x3f : 0xbf);
+    }
+  }
+  stored.matrix = {format, rows, cols, stored.values.data() + misalignment, stored.scales.data()};
+  return stored;
+}
+
+std::vector<float> random_floats(size_t count) {
+  std::mt19937 random(99);
+  std::normal_distribution<float> normal;
+  std::vector<float> values(count);
+  for (auto& value : values) value = normal(random);
+  return values;
+}
+
+class MatmulFormats : public testing::TestWithParam<WeightFormat> {};
+
+TEST_P(MatmulFormats, AgreesWithDoubleArithmeticOnRaggedShapes) {
+  constexpr uint32_t kRows = 139;
+  const uint32_t cols = GetParam() == WeightFormat::kMXFP4 ? 224 : 203;
+  constexpr size_t kTokens = 7;
+  const auto stored = random_matrix(GetParam(), kRows, cols, 1);
+  const auto x = random_floats(kTokens * cols);
+  std::vector<float> y(kTokens * kRows);
+  ThreadPool pool(2);
+  matmul(pool, stored.matrix, x.data(), kTokens, y.data());
+  std::vector<float> row(cols);
+  for (uint32_t r = 0; r < kRows; ++r) {
+    decode_row(stored.matrix, r, row.data());
+    for (size_t t = 0; t < kTokens; ++t) {
+      double sum = 0;
+      double magnitude = 0;
+      for (uint32_t c = 0; c < cols; ++c) {
+        const double product = double{row[c]} * double{x[t * cols + c]};
+        sum += product;
+        magnitude += std::abs(product);
+      }
+      EXPECT_NEAR(y[t * kRows + r], sum, magnitude * 1e-6) << r << "," << t;
+    }
+  }
+}
+
+TEST_P(MatmulFormats, BitsDoNotDependOnTokensThreadsOrPlace) {
+  constexpr uint32_t kRows = 77;
+  constexpr uint32_t kCols = 160;
+  constexpr size_t kTokens = 9;
+  const auto aligned = random_matrix(GetParam(), kRows, kCols, 0);
+  const auto x = random_floats(kTokens * kCols);
+  ThreadPool one(1);
+  ThreadPool four(4);
+  std::vector<float> together(kTokens * kRows);
+  matmul(one, aligned.matrix, x.data(), kTokens, together.data());
+  for (size_t t = 0; t < kTokens; ++t) {
+    std::vector<float> alone(kRows);
+    matmul(four, aligned.matrix, x.data() + t * kCols, 1, alone.data());
+    for (uint32_t r = 0; r < kRows; ++r) EXPECT_EQ(alone[r], together[t * kRows + r]) << r << "," << t;
+  }
+  std::vector<std::byte> moved(aligned.values.size() + 3);
+  std::copy(aligned.values.begin(), aligned.values.end(), moved.begin() + 3);
+  WeightMatrix elsewhere = aligned.matrix;
+  elsewhere.values = moved.data() + 3;
+  std::vector<float> again(kTokens * kRows);
+  matmul(four, elsewhere, x.data(), kTokens, again.data());
+  EXPECT_EQ(again, together);
+}
+
+TEST_P(MatmulFormats, RowRangesAndStridesAddressTheSameProducts) {
+  constexpr uint32_t kRows = 40;
+  constexpr uint32_t kCols = 64;
+  const auto stored = random_matrix(GetParam(), kRows, kCols, 0);
+  const auto x = random_floats(2 * kCols * 3);
+  ThreadPool pool(1);
+  std::vector<float> packed(kRows);
+  matmul(pool, stored.matrix, x.data() + kCols, 1, packed.data());
+  std::vector<float> strided(2 * 100, -1.0F);
+  matmul_rows(stored.matrix, 5, 21, x.data() + kCols, 2 * kCols, 2, strided.data(), 100);
+  for (size_t r = 0; r < 100; ++r) {
+    const bool inside = r >= 5 && r < 21;
+    EXPECT_EQ(strided[r], inside ? packed[r] : -1.0F) << r;
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Every, MatmulFormats,
+                         testing::Values(WeightFormat::kF32, WeightFormat::kBF16, WeightFormat::kFP8,
+                                         WeightFormat::kMXFP4),
+                         [](const auto& tested) { return std::string(weight_format_name(tested.param)); });
+
+}  // namespace
+}  // namespace sluice
