@@ -18,7 +18,7 @@ const char* stream_mode_name(StreamMode mode);  // "resident", "mmap", "direct"
 struct StreamCounters {
   uint64_t hits = 0;          // requested experts whose bytes were in memory when they were asked for
   uint64_t misses = 0;        // requested experts that had to be read or were still being read
-  uint64_t reads = 0;         // read operations completed
+  uint64_t reads = 0;         // read operations that brought their bytes
   uint64_t read_bytes = 0;    // bytes those operations moved, alignment included
   uint64_t failed_reads = 0;  // read operations that ended in an error
   uint64_t evictions = 0;     // experts dropped to make room

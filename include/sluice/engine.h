@@ -1,0 +1,168 @@
+// Sluice's public face: open a checkpoint, generate text from it.
+//
+//   auto engine = sluice::Engine::open({.model_folder = "models/tiny-v4"});
+//   if (!engine) return report(engine.error());
+//   auto session = (*engine)->new_session();
+//   sluice::GenerationRequest request;
+//   request.context_ids = (*engine)->tokenize_prompt("Once upon a time").value();
+//   auto result = session->generate(request);
+//
+// Thread rule: one thread at a time uses an engine and its sessions; counters() may be read from any thread.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <span>
+#include <stop_token>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "sluice/result.h"
+#include "sluice/sampling.h"
+#include "sluice/streaming.h"
+
+namespace sluice {
+
+class Tokenizer;
+struct LoadedModel;
+
+// The room that routed experts may take: a number of bytes, or a share of all experts.
+struct CacheSize {
+  uint64_t bytes = 0;
+  std::optional<double> percent;  // 0 < percent <= 100; bytes is ignored when it is set
+
+  // "8GB", "1.5GiB", "25%". kInvalidArgument, quoting the text, for anything else.
+  static Result<CacheSize> parse(std::string_view text);
+};
+
+// Called while a checkpoint loads: first for dense weights, then (resident mode) for experts.
+struct LoadProgress {
+  const char* what = "";  // "dense weights", "experts"
+  uint64_t bytes_done = 0;
+  uint64_t bytes_total = 0;
+};
+
+struct EngineOptions {
+  std::filesystem::path model_folder;
+  StreamMode stream = StreamMode::kDirect;
+  std::optional<CacheSize> cache;  // kDirect; unset: what the machine has left, at most all experts
+  size_t threads = 0;              // that compute; 0: one per core
+  size_t read_threads = 8;         // reads in flight
+  uint64_t context_tokens = 0;     // per session; 0: 32768, or the model's own limit when that is less
+  size_t chunk_tokens = 512;       // prefill takes this many tokens at a time
+  std::function<void(const LoadProgress&)> on_progress;
+  std::stop_token cancel;  // opening ends with kCancelled
+};
+
+// Where the memory goes, computed before any of it is taken. Opening an engine keeps to it or refuses.
+struct MemoryPlan {
+  uint64_t available_bytes = 0;  // what the machine (and its control group) has left
+  uint64_t dense_bytes = 0;      // weights that every token uses
+  uint64_t kv_bytes = 0;         // one session with a full context
+  uint64_t workspace_bytes = 0;  // scratch of a forward pass
+  uint64_t slot_bytes = 0;       // one expert slot
+  uint64_t slots = 0;            // how many; 0 in mmap mode, where the page cache decides
+  uint64_t experts = 0;          // all routed experts of the checkpoint
+  uint64_t experts_bytes = 0;    // the slots together
+  uint64_t total_bytes() const { return dense_bytes + kv_bytes + workspace_bytes + experts_bytes; }
+};
+
+enum class FinishReason {
+  kEndOfText,    // the model ended its text
+  kMaxTokens,    // as many tokens as were asked for
+  kContextFull,  // no room for another token
+  kCancelled,    // request.cancel, or on_token said so
+};
+const char* finish_reason_name(FinishReason reason);  // "end_of_text", "max_tokens", "context_full", "cancelled"
+
+struct GenerationRequest {
+  // Everything the model shall have seen before it goes on: the whole conversation so far, encoded. What the session
+  // has already taken in is not computed again when it is a prefix of this; otherwise the session starts anew.
+  std::vector<int32_t> context_ids;
+  uint64_t max_new_tokens = 0;  // 0: until the text or the context ends
+  SamplingOptions sampling;
+  bool stop_at_end_of_text = true;
+  std::function<void(uint64_t tokens_done, uint64_t tokens_total)> on_prefill;
+  std::function<bool(int32_t id)> on_token;  // every new token but the one that ends the text; false: stop
+  std::stop_token cancel;
+};
+
+struct GenerationStats {
+  uint64_t prompt_tokens = 0;    // context_ids
+  uint64_t reused_tokens = 0;    // of these, already in the session
+  uint64_t new_tokens = 0;       // generated, the one that ends the text included
+  uint64_t prefill_ns = 0;       // wall time
+  uint64_t decode_ns = 0;
+  StreamCounters prefill;        // what moving experts cost, in each phase
+  StreamCounters decode;
+};
+
+struct GenerationResult {
+  std::vector<int32_t> ids;  // new tokens, without the one that ends the text
+  FinishReason finish = FinishReason::kMaxTokens;
+  GenerationStats stats;
+};
+
+// One sequence of an engine; must end before its engine does.
+class Session {
+ public:
+  Session(Session&&) noexcept;
+  Session& operator=(Session&&) noexcept;
+  ~Session();
+
+  // Takes in request.context_ids and generates. kInvalidArgument for an empty context or ids outside the vocabulary;
+  // kOutOfBudget when context_ids alone do not fit; kIo when an expert could not be read. After an error the session
+  // is empty, and the next request works.
+  Result<GenerationResult> generate(const GenerationRequest& request);
+
+  uint64_t context_tokens() const;  // the most this session can hold
+  uint64_t tokens_held() const;     // what it has taken in so far
+  void clear();
+
+ private:
+  friend class Engine;
+  struct State;
+  explicit Session(std::unique_ptr<State> state);
+  Result<GenerationResult> run(const GenerationRequest& request);
+  Result<FinishReason> decode(const GenerationRequest& request, GenerationResult& result);
+
+  std::unique_ptr<State> state_;
+};
+
+class Engine {
+ public:
+  // Loads the dense weights and opens the experts. Errors name the file, tensor or option; kOutOfBudget says the least
+  // that would work.
+  static Result<std::unique_ptr<Engine>> open(const EngineOptions& options);
+  ~Engine();
+
+  Result<Session> new_session();
+
+  // Null when the folder has no tokenizer.json.
+  const Tokenizer* tokenizer() const;
+  // The ids of a raw prompt: the beginning-of-text token, then the text with special tokens off.
+  // kNotFound without a tokenizer.
+  Result<std::vector<int32_t>> tokenize_prompt(std::string_view text) const;
+
+  const MemoryPlan& memory_plan() const;
+  StreamCounters counters() const;
+  StreamMode stream_mode() const;
+  size_t threads() const;
+  // What the checkpoint's generation_config.json asks for; SamplingOptions' own values without one.
+  const SamplingOptions& default_sampling() const;
+
+  // For the rooms above: the model itself.
+  LoadedModel& loaded() { return *loaded_; }
+
+ private:
+  Engine() = default;
+  std::unique_ptr<LoadedModel> loaded_;
+  std::unique_ptr<Tokenizer> tokenizer_;
+  SamplingOptions default_sampling_;
+};
+
+}  // namespace sluice

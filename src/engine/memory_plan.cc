@@ -1,0 +1,116 @@
+#include "engine/memory_plan.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "base/fail.h"
+#include "base/machine.h"
+#include "base/units.h"
+#include "experts/open_store.h"
+#include "experts/slot_layout.h"
+#include "model/model.h"
+
+namespace sluice {
+namespace {
+
+constexpr uint64_t kDefaultContextTokens = 32768;
+constexpr size_t kMaxChunkTokens = 8192;
+constexpr size_t kMaxThreads = 1024;
+constexpr size_t kPlannedAlignmentBytes = 4096;  // what O_DIRECT asks for at most
+// Left to the rest of the machine, and to what a process needs besides tensors, when we choose the number of slots.
+constexpr double kShareToUse = 0.9;
+
+uint64_t slots_of(const CacheSize& cache, const MemoryPlan& plan) {
+  if (!cache.percent) return cache.bytes / plan.slot_bytes;
+  const double share = *cache.percent / 100 * static_cast<double>(plan.experts);
+  return std::max<uint64_t>(1, static_cast<uint64_t>(std::floor(share)));
+}
+
+// The slots that fit beside everything else, when nobody asked for a number.
+uint64_t slots_that_fit(const MemoryPlan& plan) {
+  const auto usable_bytes = static_cast<uint64_t>(kShareToUse * static_cast<double>(plan.available_bytes));
+  const uint64_t left_bytes = usable_bytes - std::min(usable_bytes, plan.total_bytes());
+  return left_bytes / plan.slot_bytes;
+}
+
+uint64_t wanted_slots(const EngineOptions& options, const MemoryPlan& plan) {
+  if (options.stream == StreamMode::kMmap) return 0;
+  if (options.stream == StreamMode::kResident) return plan.experts;
+  const uint64_t wanted = options.cache               ? slots_of(*options.cache, plan)
+                          : plan.available_bytes == 0 ? plan.experts
+                                                      : slots_that_fit(plan);
+  return std::min(wanted, plan.experts);
+}
+
+}  // namespace
+
+Result<CacheSize> CacheSize::parse(std::string_view text) {
+  CacheSize size;
+  if (text.empty() || text.back() != '%') {
+    SLUICE_ASSIGN(size.bytes, parse_bytes(text));
+    return size;
+  }
+  const std::string number(text.substr(0, text.size() - 1));
+  char* end = nullptr;
+  const double percent = std::strtod(number.c_str(), &end);
+  if (number.empty() || *end != '\0' || !(percent > 0 && percent <= 100)) {
+    return fail(ErrorCode::kInvalidArgument, "\"{}\" is not a cache size; write for example 8GB, 512MiB or 25%", text);
+  }
+  size.percent = percent;
+  return size;
+}
+
+Result<EngineSizes> settle_sizes(const EngineOptions& options, const ModelConfig& config) {
+  EngineSizes sizes{options.context_tokens, options.chunk_tokens, options.threads};
+  if (sizes.context_tokens == 0) {
+    sizes.context_tokens = std::min<uint64_t>(kDefaultContextTokens, config.max_position_embeddings);
+  }
+  if (sizes.context_tokens > config.max_position_embeddings) {
+    return fail(ErrorCode::kInvalidArgument, "a context of {} tokens was asked for; the model has positions for {}",
+                sizes.context_tokens, config.max_position_embeddings);
+  }
+  if (sizes.chunk_tokens == 0 || sizes.chunk_tokens > kMaxChunkTokens) {
+    return fail(ErrorCode::kInvalidArgument, "a chunk of {} tokens was asked for; expected 1 to {}", sizes.chunk_tokens,
+                kMaxChunkTokens);
+  }
+  if (sizes.threads == 0) sizes.threads = usable_cores();
+  if (sizes.threads > kMaxThreads) {
+    return fail(ErrorCode::kInvalidArgument, "{} threads were asked for; expected 1 to {}", sizes.threads, kMaxThreads);
+  }
+  return sizes;
+}
+
+Result<MemoryPlan> plan_memory(const EngineOptions& options, const EngineSizes& sizes, const ModelConfig& config,
+                               const ExpertCatalog& catalog, uint64_t dense_bytes, uint64_t available_bytes) {
+  MemoryPlan plan;
+  plan.available_bytes = available_bytes;
+  plan.dense_bytes = dense_bytes;
+  plan.kv_bytes = SequenceState::bytes_when_full(Model::state_shape(config), sizes.context_tokens);
+  plan.workspace_bytes = Model::workspace_bytes(config, sizes.chunk_tokens) +
+                         (sizes.chunk_tokens * config.hc_mult * config.hidden_size + config.vocab_size) * sizeof(float);
+  plan.slot_bytes = SlotLayout(catalog, kPlannedAlignmentBytes).slot_bytes();
+  plan.experts = catalog.expert_count();
+  const uint64_t least = options.stream == StreamMode::kDirect ? uint64_t{config.num_experts_per_tok}
+                                                               : min_slots(options.stream, catalog);
+  plan.slots = wanted_slots(options, plan);
+  if (options.cache && plan.slots < least) {
+    return fail(ErrorCode::kOutOfBudget,
+                "the cache asked for holds {} of {} experts; {} are the least that work, one for each expert of a "
+                "token: ask for {} or more",
+                plan.slots, plan.experts, least, format_bytes(least * plan.slot_bytes));
+  }
+  plan.slots = std::max(plan.slots, least);
+  plan.experts_bytes = plan.slots * plan.slot_bytes;
+  if (available_bytes != 0 && plan.total_bytes() > available_bytes) {
+    const uint64_t least_bytes = plan.total_bytes() - plan.experts_bytes + least * plan.slot_bytes;
+    return fail(ErrorCode::kOutOfBudget,
+                "{} are needed ({} dense weights, {} for a context of {} tokens, {} workspace, {} for {} expert slots) "
+                "and {} are available; mode {} works from {} on: ask for a smaller --cache or --context",
+                format_bytes(plan.total_bytes()), format_bytes(plan.dense_bytes), format_bytes(plan.kv_bytes),
+                sizes.context_tokens, format_bytes(plan.workspace_bytes), format_bytes(plan.experts_bytes), plan.slots,
+                format_bytes(available_bytes), stream_mode_name(options.stream), format_bytes(least_bytes));
+  }
+  return plan;
+}
+
+}  // namespace sluice

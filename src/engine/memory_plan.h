@@ -1,0 +1,23 @@
+// Computes where memory goes before any is taken, and refuses what does not fit.
+#pragma once
+
+#include "checkpoint/config.h"
+#include "experts/catalog.h"
+#include "sluice/engine.h"
+
+namespace sluice {
+
+// Sizes that options name or leave to us, settled for one model.
+struct EngineSizes {
+  uint64_t context_tokens = 0;
+  size_t chunk_tokens = 0;
+  size_t threads = 0;
+};
+// kInvalidArgument, naming the option, for sizes outside the model's or any machine's range.
+Result<EngineSizes> settle_sizes(const EngineOptions& options, const ModelConfig& config);
+
+// `available_bytes` 0: unknown, nothing is refused. kOutOfBudget with the parts and the least that would work.
+Result<MemoryPlan> plan_memory(const EngineOptions& options, const EngineSizes& sizes, const ModelConfig& config,
+                               const ExpertCatalog& catalog, uint64_t dense_bytes, uint64_t available_bytes);
+
+}  // namespace sluice

@@ -1,0 +1,30 @@
+#include "kv/compressor_state.h"
+
+namespace sluice {
+
+Result<CompressorState> CompressorState::create(const CompressorShape& shape, uint64_t context_tokens) {
+  CompressorState state;
+  state.shape_ = shape;
+  SLUICE_ASSIGN(state.rows_, RowStore::create(context_tokens / shape.ratio, shape.row_width));
+  const size_t block_floats = size_t{shape.ratio} * shape.input_width();
+  state.pending_kv_.resize(block_floats);
+  state.pending_gate_.resize(block_floats);
+  if (shape.overlapping) {
+    state.previous_kv_.resize(block_floats);
+    state.previous_gate_.resize(block_floats);
+  }
+  return state;
+}
+
+void CompressorState::close_block() {
+  if (!shape_.overlapping) return;
+  pending_kv_.swap(previous_kv_);
+  pending_gate_.swap(previous_gate_);
+}
+
+uint64_t CompressorState::reserved_bytes() const {
+  const size_t floats = pending_kv_.size() + pending_gate_.size() + previous_kv_.size() + previous_gate_.size();
+  return rows_.reserved_bytes() + floats * sizeof(float);
+}
+
+}  // namespace sluice

@@ -1,0 +1,34 @@
+// Rows of one width that are only ever appended: compressed keys/values and the indexer's keys.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "base/memory.h"
+#include "sluice/result.h"
+
+namespace sluice {
+
+// Address space for all rows of a context is reserved at once; the system backs it as rows are written, and no row
+// ever moves. One writer; readers may run beside each other, not beside the writer.
+class RowStore {
+ public:
+  // Room for `capacity_rows` rows of `width` floats. kOutOfBudget when the system refuses.
+  static Result<RowStore> create(size_t capacity_rows, uint32_t width);
+
+  // The place of the next row [width], to be filled by the caller. REQUIRES size() < capacity_rows.
+  float* append();
+  const float* row(size_t index) const { return data() + index * width_; }
+  size_t size() const { return size_; }
+  void clear() { size_ = 0; }
+  uint64_t reserved_bytes() const { return memory_.size_bytes(); }
+
+ private:
+  float* data() const { return reinterpret_cast<float*>(memory_.data()); }
+
+  MappedMemory memory_;
+  uint32_t width_ = 0;
+  size_t size_ = 0;
+};
+
+}  // namespace sluice

@@ -1,0 +1,52 @@
+// Everything a model remembers of one sequence. K and V are one tensor here, stored once.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "kv/compressor_state.h"
+#include "kv/window_ring.h"
+#include "sluice/result.h"
+
+namespace sluice {
+
+// What one layer keeps.
+struct LayerStateShape {
+  uint32_t window = 0;                        // tokens
+  uint32_t row_width = 0;                     // head_dim
+  std::optional<CompressorShape> compressor;  // layers with a compress ratio
+  std::optional<CompressorShape> indexer;     // ratio 4: the keys that blocks are chosen by
+};
+
+struct LayerState {
+  WindowRing window;
+  std::optional<CompressorState> compressor;
+  std::optional<CompressorState> indexer;
+};
+
+// Belongs to one sequence and is used by one thread at a time. Movable.
+class SequenceState {
+ public:
+  // An empty sequence with room for `context_tokens` tokens. Address space is reserved here, memory is used as the
+  // sequence grows. kOutOfBudget when the system refuses.
+  static Result<SequenceState> create(std::span<const LayerStateShape> layers, uint64_t context_tokens);
+
+  // Bytes that such a state takes when its context is full.
+  static uint64_t bytes_when_full(std::span<const LayerStateShape> layers, uint64_t context_tokens);
+
+  uint64_t position() const { return position_; }  // tokens taken in: the position of the next one
+  uint64_t context_tokens() const { return context_tokens_; }
+  LayerState& layer(size_t index) { return layers_[index]; }
+  void advance(uint64_t tokens) { position_ += tokens; }
+  // Back to an empty sequence; the address space stays reserved.
+  void clear();
+
+ private:
+  std::vector<LayerState> layers_;
+  uint64_t position_ = 0;
+  uint64_t context_tokens_ = 0;
+};
+
+}  // namespace sluice

@@ -1,0 +1,77 @@
+#include "kv/sequence_state.h"
+
+#include <gtest/gtest.h>
+
+#include <vector>
+
+namespace sluice {
+namespace {
+
+const std::vector<LayerStateShape> kLayers = {
+    {8, 4, std::nullopt, std::nullopt},
+    {8, 4, CompressorShape{4, 4, true}, CompressorShape{4, 2, true}},
+    {8, 4, CompressorShape{128, 4, false}, std::nullopt},
+};
+
+TEST(WindowRing, KeepsExactlyTheLastRows) {
+  WindowRing ring(8, 2);
+  for (uint64_t position = 0; position < 21; ++position) *ring.row(position) = static_cast<float>(position);
+  for (uint64_t position = 13; position < 21; ++position) {
+    EXPECT_EQ(*ring.row(position), static_cast<float>(position));
+  }
+}
+
+TEST(RowStore, RowsStayWhereTheyAreAndHoldWhatWasWritten) {
+  auto store = RowStore::create(1000, 3);
+  ASSERT_TRUE(store.has_value());
+  const float* first = store->append();
+  for (int i = 1; i < 1000; ++i) store->append()[2] = static_cast<float>(i);
+  EXPECT_EQ(store->row(0), first);
+  EXPECT_EQ(store->row(999)[2], 999.0F);
+  EXPECT_EQ(store->size(), 1000U);
+  store->clear();
+  EXPECT_EQ(store->append(), first);
+}
+
+TEST(CompressorState, AClosedBlockBecomesThePreviousOneOnlyWhereBlocksOverlap) {
+  auto overlapping = CompressorState::create({4, 3, true}, 64);
+  ASSERT_TRUE(overlapping.has_value());
+  overlapping->pending_kv(2)[5] = 7.0F;
+  overlapping->pending_gate(3)[0] = 9.0F;
+  overlapping->close_block();
+  EXPECT_EQ(overlapping->previous_kv(2)[5], 7.0F);
+  EXPECT_EQ(overlapping->previous_gate(3)[0], 9.0F);
+}
+
+TEST(SequenceState, HasRoomForEveryRowOfItsContext) {
+  auto state = SequenceState::create(kLayers, 4096);
+  ASSERT_TRUE(state.has_value());
+  for (int row = 0; row < 1024; ++row) state->layer(1).compressor->rows().append()[3] = 1.0F;
+  for (int row = 0; row < 32; ++row) state->layer(2).compressor->rows().append()[3] = 1.0F;
+  EXPECT_EQ(state->layer(1).compressor->rows().size(), 1024U);
+}
+
+TEST(SequenceState, BytesWhenFullCountKeysAndValuesOnce) {
+  // Windows 3*8*4; CSA rows 1024*4 and 2 blocks of 4*8 twice; index rows 1024*2 and blocks of 4*4; HCA 32*4, 128*4 twice.
+  const uint64_t floats = 3 * 8 * 4 + 1024 * 4 + 4 * 4 * 8 + 1024 * 2 + 4 * 4 * 4 + 32 * 4 + 2 * 128 * 4;
+  EXPECT_EQ(SequenceState::bytes_when_full(kLayers, 4096), floats * 4);
+}
+
+TEST(SequenceState, ClearForgetsRowsAndPosition) {
+  auto state = SequenceState::create(kLayers, 4096);
+  ASSERT_TRUE(state.has_value());
+  state->layer(1).compressor->rows().append();
+  state->advance(4);
+  state->clear();
+  EXPECT_EQ(state->position(), 0U);
+  EXPECT_EQ(state->layer(1).compressor->rows().size(), 0U);
+}
+
+TEST(SequenceState, AnImpossibleContextIsRefused) {
+  const auto state = SequenceState::create(kLayers, uint64_t{1} << 52);
+  ASSERT_FALSE(state.has_value());
+  EXPECT_EQ(state.error().code, ErrorCode::kOutOfBudget);
+}
+
+}  // namespace
+}  // namespace sluice

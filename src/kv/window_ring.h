@@ -1,0 +1,27 @@
+// The last rows of a sequence, one per token: the sliding window's keys, which are its values too.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+namespace sluice {
+
+// Holds the rows of the last `window` positions written. Same thread rule as RowStore.
+class WindowRing {
+ public:
+  WindowRing(uint32_t window, uint32_t width) : window_(window), width_(width), rows_(size_t{window} * width) {}
+
+  uint32_t window() const { return window_; }
+  // The row [width] of a position. Meaningful for the last `window` positions written.
+  const float* row(uint64_t position) const { return rows_.data() + (position % window_) * width_; }
+  float* row(uint64_t position) { return rows_.data() + (position % window_) * width_; }
+  uint64_t reserved_bytes() const { return rows_.size() * sizeof(float); }
+
+ private:
+  uint32_t window_;
+  uint32_t width_;
+  std::vector<float> rows_;  // [window, width]
+};
+
+}  // namespace sluice

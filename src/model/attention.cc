@@ -1,0 +1,157 @@
+#include "model/attention.h"
+
+#include <algorithm>
+#include <cmath>
+#include <vector>
+
+#include "kernels/attend.h"
+#include "kernels/matmul.h"
+#include "kernels/vector_ops.h"
+#include "model/compressor.h"
+#include "model/indexer.h"
+
+namespace sluice {
+namespace {
+
+using SelectedBlocks = std::vector<std::vector<uint32_t>>;  // per token; empty without an indexer
+
+// The sublayer's arrays for one chunk.
+struct ChunkArrays {
+  const float* qr = nullptr;  // [tokens, q_lora]: normalised query latent
+  float* q = nullptr;         // [tokens, H, d]: queries, then the heads' outputs in their place
+  const float* kv = nullptr;  // [tokens, d]: the chunk's window rows
+};
+
+// Queries: latent, per-head norm, rope.
+void project_queries(const ForwardContext& context, const AttentionWeights& weights, const Rope& rope, const float* x,
+                     const Chunk& chunk, ChunkArrays& arrays) {
+  const ModelConfig& config = context.config;
+  const auto eps = static_cast<float>(config.rms_norm_eps);
+  const size_t heads = config.num_attention_heads;
+  const size_t d = config.head_dim;
+  float* qr = context.workspace.floats(chunk.tokens() * config.q_lora_rank);
+  matmul(context.pool, weights.wq_a, x, chunk.tokens(), qr);
+  for (size_t t = 0; t < chunk.tokens(); ++t) {
+    float* row = qr + t * config.q_lora_rank;
+    rms_norm(row, weights.q_norm.data(), eps, config.q_lora_rank, row);
+  }
+  arrays.qr = qr;
+  arrays.q = context.workspace.floats(chunk.tokens() * heads * d);
+  matmul(context.pool, weights.wq_b, qr, chunk.tokens(), arrays.q);
+  context.pool.parallel_for(chunk.tokens() * heads, 16, [&](size_t begin, size_t end) {
+    for (size_t i = begin; i < end; ++i) {
+      float* head = arrays.q + i * d;
+      rms_norm(head, nullptr, eps, d, head);
+      rope.rotate(chunk.first_position + i / heads, head + d - rope.width());
+    }
+  });
+}
+
+// Window rows: one key that is also the value, for all heads.
+void project_rows(const ForwardContext& context, const AttentionWeights& weights, const Rope& rope, const float* x,
+                  const Chunk& chunk, ChunkArrays& arrays) {
+  const ModelConfig& config = context.config;
+  const auto eps = static_cast<float>(config.rms_norm_eps);
+  const size_t d = config.head_dim;
+  float* kv = context.workspace.floats(chunk.tokens() * d);
+  matmul(context.pool, weights.wkv, x, chunk.tokens(), kv);
+  for (size_t t = 0; t < chunk.tokens(); ++t) {
+    rms_norm(kv + t * d, weights.kv_norm.data(), eps, d, kv + t * d);
+    rope.rotate(chunk.first_position + t, kv + (t + 1) * d - rope.width());
+  }
+  arrays.kv = kv;
+}
+
+// What the query at chunk token t sees: window rows by age, then compressed rows by age. The order fixes the sum.
+void collect_rows(const ModelConfig& config, const LayerState& state, const ChunkArrays& arrays, const Chunk& chunk,
+                  const SelectedBlocks& selected, size_t t, std::vector<const float*>& rows) {
+  rows.clear();
+  const uint64_t position = chunk.first_position + t;
+  const uint64_t oldest = position + 1 > config.sliding_window ? position + 1 - config.sliding_window : 0;
+  for (uint64_t p = oldest; p <= position; ++p) {
+    rows.push_back(p < chunk.first_position ? state.window.row(p)
+                                            : arrays.kv + (p - chunk.first_position) * config.head_dim);
+  }
+  if (!state.compressor) return;
+  const RowStore& compressed = state.compressor->rows();
+  if (!selected.empty()) {
+    for (const uint32_t block : selected[t]) rows.push_back(compressed.row(block));
+    return;
+  }
+  const uint64_t visible = (position + 1) / state.compressor->shape().ratio;
+  for (uint64_t block = 0; block < visible; ++block) rows.push_back(compressed.row(block));
+}
+
+// Every head of every token attends; its output, rotated back, takes the place of its query.
+void attend_heads(const ForwardContext& context, const AttentionWeights& weights, const Rope& rope,
+                  const LayerState& state, const Chunk& chunk, const SelectedBlocks& selected,
+                  const ChunkArrays& arrays) {
+  const size_t heads = context.config.num_attention_heads;
+  const size_t d = context.config.head_dim;
+  const float scale = 1.0F / std::sqrt(static_cast<float>(d));
+  context.pool.parallel_for(chunk.tokens() * heads, std::min<size_t>(heads, 8), [&](size_t begin, size_t end) {
+    std::vector<const float*> rows;
+    std::vector<float> scores;
+    std::vector<float> output(d);
+    for (size_t i = begin; i < end; ++i) {
+      const size_t t = i / heads;
+      if (i == begin || i % heads == 0) {
+        collect_rows(context.config, state, arrays, chunk, selected, t, rows);
+        scores.resize(rows.size());
+      }
+      float* head = arrays.q + i * d;
+      attend(head, rows, d, scale, weights.attn_sink[i % heads], scores.data(), output.data());
+      rope.rotate_back(chunk.first_position + t, output.data() + d - rope.width());
+      std::copy(output.begin(), output.end(), head);
+    }
+  });
+}
+
+// Grouped output projection: wo_a on each group's heads, then wo_b on all groups together.
+void project_output(const ForwardContext& context, const AttentionWeights& weights, const ChunkArrays& arrays,
+                    size_t tokens, float* y) {
+  const ModelConfig& config = context.config;
+  const size_t heads_width = size_t{config.num_attention_heads} * config.head_dim;
+  const size_t group_width = heads_width / config.o_groups;
+  const size_t o_width = size_t{config.o_groups} * config.o_lora_rank;
+  float* latent = context.workspace.floats(tokens * o_width);
+  for (size_t group = 0; group < config.o_groups; ++group) {
+    const size_t first_row = group * config.o_lora_rank;
+    context.pool.parallel_for(config.o_lora_rank, 32, [&](size_t begin, size_t end) {
+      matmul_rows(weights.wo_a, first_row + begin, first_row + end, arrays.q + group * group_width, heads_width, tokens,
+                  latent, o_width);
+    });
+  }
+  matmul(context.pool, weights.wo_b, latent, tokens, y);
+}
+
+void remember_window(const Chunk& chunk, const ChunkArrays& arrays, size_t d, WindowRing& window) {
+  const size_t kept = std::min<size_t>(chunk.tokens(), window.window());
+  for (size_t t = chunk.tokens() - kept; t < chunk.tokens(); ++t) {
+    std::copy_n(arrays.kv + t * d, d, window.row(chunk.first_position + t));
+  }
+}
+
+}  // namespace
+
+void attention(const ForwardContext& context, const AttentionWeights& weights, const Rope& rope, uint32_t layer,
+               const float* x, const Chunk& chunk, LayerState& state, float* y) {
+  const Workspace::Scope scope(context.workspace);
+  ChunkArrays arrays;
+  project_queries(context, weights, rope, x, chunk, arrays);
+  project_rows(context, weights, rope, x, chunk, arrays);
+  if (state.compressor) compress(context, *weights.compressor, rope, x, chunk, *state.compressor);
+  SelectedBlocks selected;
+  if (state.indexer) selected = select_blocks(context, *weights.indexer, rope, x, arrays.qr, chunk, *state.indexer);
+  attend_heads(context, weights, rope, state, chunk, selected, arrays);
+  remember_window(chunk, arrays, context.config.head_dim, state.window);
+  project_output(context, weights, arrays, chunk.tokens(), y);
+  if (context.observer == nullptr) return;
+  for (size_t t = 0; t < chunk.tokens(); ++t) {
+    const uint64_t position = chunk.first_position + t;
+    if (!selected.empty()) context.observer->on_index(layer, position, selected[t]);
+    context.observer->on_attention(layer, position, {y + t * context.config.hidden_size, context.config.hidden_size});
+  }
+}
+
+}  // namespace sluice

@@ -1,0 +1,81 @@
+#include "model/compressor.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "kernels/matmul.h"
+#include "kernels/vector_ops.h"
+
+namespace sluice {
+namespace {
+
+// One channel's softmax over gates, applied to values, accumulated token by token. The running maximum keeps it
+// finite for any gate (online softmax, Milakov & Gimelshein 2018).
+struct ChannelSoftmax {
+  float largest = -INFINITY;
+  float total = 0;
+  float weighted = 0;
+
+  void add(float gate, float value) {
+    const float next = std::max(largest, gate);
+    const float keep = total == 0 ? 0 : std::exp(largest - next);
+    const float weight = std::exp(gate - next);
+    total = total * keep + weight;
+    weighted = weighted * keep + weight * value;
+    largest = next;
+  }
+};
+
+// The row of the block that is complete in `state`, before norm and rope: row [row_width].
+void mix_block(CompressorState& state, float* row) {
+  const CompressorShape& shape = state.shape();
+  const bool has_previous = shape.overlapping && state.rows().size() > 0;
+  const uint32_t own_half = shape.overlapping ? shape.row_width : 0;  // where a block's own row starts in its inputs
+  for (uint32_t channel = 0; channel < shape.row_width; ++channel) {
+    ChannelSoftmax softmax;
+    for (uint32_t i = 0; has_previous && i < shape.ratio; ++i) {
+      softmax.add(state.previous_gate(i)[channel], state.previous_kv(i)[channel]);
+    }
+    for (uint32_t i = 0; i < shape.ratio; ++i) {
+      softmax.add(state.pending_gate(i)[own_half + channel], state.pending_kv(i)[own_half + channel]);
+    }
+    row[channel] = softmax.weighted / softmax.total;
+  }
+}
+
+// Norm, then rope at the block's first position on the last channels; the row joins the state.
+void close_block(const ForwardContext& context, const CompressorWeights& weights, const Rope& rope, float* mixed,
+                 CompressorState& state) {
+  const CompressorShape& shape = state.shape();
+  const uint64_t first_position = state.rows().size() * uint64_t{shape.ratio};
+  const auto eps = static_cast<float>(context.config.rms_norm_eps);
+  float* row = state.rows().append();
+  rms_norm(mixed, weights.norm.data(), eps, shape.row_width, row);
+  rope.rotate(first_position, row + shape.row_width - rope.width());
+  state.close_block();
+}
+
+}  // namespace
+
+void compress(const ForwardContext& context, const CompressorWeights& weights, const Rope& rope, const float* x,
+              const Chunk& chunk, CompressorState& state) {
+  const Workspace::Scope scope(context.workspace);
+  const CompressorShape& shape = state.shape();
+  const uint32_t width = shape.input_width();
+  float* kv = context.workspace.floats(chunk.tokens() * width);
+  float* gate = context.workspace.floats(chunk.tokens() * width);
+  float* mixed = context.workspace.floats(shape.row_width);
+  matmul(context.pool, weights.wkv, x, chunk.tokens(), kv);
+  matmul(context.pool, weights.wgate, x, chunk.tokens(), gate);
+  for (size_t t = 0; t < chunk.tokens(); ++t) {
+    const auto index = static_cast<uint32_t>((chunk.first_position + t) % shape.ratio);
+    std::copy_n(kv + t * width, width, state.pending_kv(index));
+    std::copy_n(gate + t * width, width, state.pending_gate(index));
+    add_scaled(1.0F, weights.ape.data() + size_t{index} * width, width, state.pending_gate(index));
+    if (index + 1 < shape.ratio) continue;
+    mix_block(state, mixed);
+    close_block(context, weights, rope, mixed, state);
+  }
+}
+
+}  // namespace sluice

@@ -1,0 +1,111 @@
+#include "model/expert_block.h"
+
+#include <algorithm>
+#include <vector>
+
+#include "kernels/matmul.h"
+#include "kernels/vector_ops.h"
+#include "model/router.h"
+
+namespace sluice {
+namespace {
+
+constexpr size_t kRowsPerTask = 16;
+
+// y [tokens, D] = w2(silu(w1 x) * w3 x), clamped; x [tokens, D].
+void run_expert(const ForwardContext& context, const ExpertMatrices& expert, const float* x, size_t tokens, float* y) {
+  const Workspace::Scope scope(context.workspace);
+  const size_t hidden = expert.w1.cols;
+  const size_t inner = expert.w1.rows;
+  const auto limit = static_cast<float>(context.config.swiglu_limit);
+  float* gate = context.workspace.floats(tokens * inner);
+  float* up = context.workspace.floats(tokens * inner);
+  context.pool.parallel_for(inner, kRowsPerTask, [&](size_t begin, size_t end) {
+    matmul_rows(expert.w1, begin, end, x, hidden, tokens, gate, inner);
+    matmul_rows(expert.w3, begin, end, x, hidden, tokens, up, inner);
+    for (size_t t = 0; t < tokens; ++t) {
+      float* out = gate + t * inner + begin;
+      swiglu(out, up + t * inner + begin, limit, end - begin, out);
+    }
+  });
+  matmul(context.pool, expert.w2, gate, tokens, y);
+}
+
+// Which (token, rank) places of a chunk use which expert.
+class Assignment {
+ public:
+  Assignment(const Routing& routing, size_t places, size_t expert_count) : places_of_(expert_count) {
+    for (size_t place = 0; place < places; ++place) {
+      auto& users = places_of_[routing.experts[place]];
+      if (users.empty()) used_.push_back(routing.experts[place]);
+      users.push_back(place);
+    }
+  }
+
+  // The union of the chunk's experts, in the order in which tokens name them.
+  std::span<const uint32_t> used() const { return used_; }
+  // token * k + rank, ascending.
+  std::span<const size_t> places_of(uint32_t expert) const { return places_of_[expert]; }
+
+ private:
+  std::vector<std::vector<size_t>> places_of_;
+  std::vector<uint32_t> used_;
+};
+
+// Runs one expert on the tokens that chose it: outputs [tokens, k, D] at their places.
+void run_on_its_tokens(const ForwardContext& context, const ExpertMatrices& expert, std::span<const size_t> places,
+                       const float* x, float* outputs) {
+  const Workspace::Scope scope(context.workspace);
+  const size_t hidden = context.config.hidden_size;
+  const size_t k = context.config.num_experts_per_tok;
+  float* gathered = context.workspace.floats(places.size() * hidden);
+  float* computed = context.workspace.floats(places.size() * hidden);
+  for (size_t i = 0; i < places.size(); ++i) std::copy_n(x + places[i] / k * hidden, hidden, gathered + i * hidden);
+  run_expert(context, expert, gathered, places.size(), computed);
+  for (size_t i = 0; i < places.size(); ++i) std::copy_n(computed + i * hidden, hidden, outputs + places[i] * hidden);
+}
+
+// y = sum over ranks, in their order, of weight * output, plus y (the shared expert's output).
+void combine(const ForwardContext& context, const Routing& routing, const float* outputs, size_t tokens, float* y) {
+  const size_t hidden = context.config.hidden_size;
+  const size_t k = context.config.num_experts_per_tok;
+  context.pool.parallel_for(tokens, 1, [&](size_t begin, size_t end) {
+    std::vector<float> sum(hidden);
+    for (size_t t = begin; t < end; ++t) {
+      std::fill(sum.begin(), sum.end(), 0.0F);
+      for (size_t place = t * k; place < (t + 1) * k; ++place) {
+        add_scaled(routing.weights[place], outputs + place * hidden, hidden, sum.data());
+      }
+      add_scaled(1.0F, sum.data(), hidden, y + t * hidden);
+    }
+  });
+}
+
+}  // namespace
+
+Status expert_block(const ForwardContext& context, const RoutedExperts& experts, const LayerWeights& weights,
+                    uint32_t layer, const float* x, const Chunk& chunk, float* y) {
+  const Workspace::Scope scope(context.workspace);
+  const size_t k = context.config.num_experts_per_tok;
+  const Routing routing = route(context, weights.router, x, chunk);
+  if (context.observer != nullptr) {
+    for (size_t t = 0; t < chunk.tokens(); ++t) {
+      context.observer->on_experts(layer, chunk.first_position + t, {routing.experts + t * k, k},
+                                   {routing.weights + t * k, k});
+    }
+  }
+  const Assignment assignment(routing, chunk.tokens() * k, context.config.n_routed_experts);
+  SLUICE_ASSIGN(ExpertRequest request, experts.store.request(layer, assignment.used()));
+  run_expert(context, weights.shared_expert, x, chunk.tokens(), y);  // while the others are read
+  float* outputs = context.workspace.floats(chunk.tokens() * k * context.config.hidden_size);
+  while (request.remaining() > 0) {
+    SLUICE_ASSIGN(const ExpertArrival arrival, request.next());
+    const uint32_t expert = assignment.used()[arrival.index];
+    const uint32_t index = experts.storage.catalog().index({layer, expert});
+    run_on_its_tokens(context, experts.storage.view(index, arrival.lease), assignment.places_of(expert), x, outputs);
+  }
+  combine(context, routing, outputs, chunk.tokens(), y);
+  return {};
+}
+
+}  // namespace sluice

@@ -1,0 +1,10 @@
+#include "model/forward_context.h"
+
+namespace sluice {
+
+void ForwardObserver::on_experts(uint32_t, uint64_t, std::span<const uint32_t>, std::span<const float>) {}
+void ForwardObserver::on_index(uint32_t, uint64_t, std::span<const uint32_t>) {}
+void ForwardObserver::on_attention(uint32_t, uint64_t, std::span<const float>) {}
+void ForwardObserver::on_streams(uint32_t, uint64_t, std::span<const float>) {}
+
+}  // namespace sluice

@@ -1,0 +1,75 @@
+#include "model/indexer.h"
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+
+#include "kernels/matmul.h"
+#include "kernels/top_k.h"
+#include "kernels/vector_ops.h"
+#include "model/compressor.h"
+
+namespace sluice {
+namespace {
+
+// One token's view: its queries and the weights of its heads.
+struct TokenQueries {
+  const float* queries;  // [n, di], rope applied
+  const float* weights;  // [n]
+};
+
+float block_score(const ModelConfig& config, const TokenQueries& token, const float* key) {
+  const float head_scale = 1.0F / std::sqrt(static_cast<float>(config.index_n_heads));
+  const float width_scale = 1.0F / std::sqrt(static_cast<float>(config.index_head_dim));
+  float score = 0;
+  for (uint32_t head = 0; head < config.index_n_heads; ++head) {
+    const float* query = token.queries + size_t{head} * config.index_head_dim;
+    const float product = dot(query, key, config.index_head_dim) * width_scale;
+    score += token.weights[head] * head_scale * std::max(product, 0.0F);
+  }
+  return score;
+}
+
+std::vector<uint32_t> best_blocks(const ForwardContext& context, const TokenQueries& token, const RowStore& keys,
+                                  size_t visible) {
+  std::vector<uint32_t> chosen(visible);
+  if (visible <= context.config.index_topk) {
+    std::iota(chosen.begin(), chosen.end(), 0U);
+    return chosen;
+  }
+  std::vector<float> scores(visible);
+  context.pool.parallel_for(visible, 256, [&](size_t begin, size_t end) {
+    for (size_t b = begin; b < end; ++b) scores[b] = block_score(context.config, token, keys.row(b));
+  });
+  chosen = top_k(scores, context.config.index_topk);
+  std::sort(chosen.begin(), chosen.end());
+  return chosen;
+}
+
+}  // namespace
+
+std::vector<std::vector<uint32_t>> select_blocks(const ForwardContext& context, const IndexerWeights& weights,
+                                                 const Rope& rope, const float* x, const float* qr, const Chunk& chunk,
+                                                 CompressorState& state) {
+  const ModelConfig& config = context.config;
+  const Workspace::Scope scope(context.workspace);
+  compress(context, weights.compressor, rope, x, chunk, state);
+  const size_t width = size_t{config.index_n_heads} * config.index_head_dim;
+  float* queries = context.workspace.floats(chunk.tokens() * width);
+  float* head_weights = context.workspace.floats(chunk.tokens() * config.index_n_heads);
+  matmul(context.pool, weights.wq_b, qr, chunk.tokens(), queries);
+  matmul(context.pool, weights.weights_proj, x, chunk.tokens(), head_weights);
+  std::vector<std::vector<uint32_t>> selected(chunk.tokens());
+  for (size_t t = 0; t < chunk.tokens(); ++t) {
+    const uint64_t position = chunk.first_position + t;
+    for (uint32_t head = 0; head < config.index_n_heads; ++head) {
+      const size_t end_of_head = t * width + size_t{head + 1} * config.index_head_dim;
+      rope.rotate(position, queries + end_of_head - rope.width());
+    }
+    const TokenQueries token{queries + t * width, head_weights + t * config.index_n_heads};
+    selected[t] = best_blocks(context, token, state.rows(), (position + 1) / state.shape().ratio);
+  }
+  return selected;
+}
+
+}  // namespace sluice

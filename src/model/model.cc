@@ -1,0 +1,188 @@
+#include "model/model.h"
+
+#include <algorithm>
+
+#include "base/fail.h"
+#include "kernels/matmul.h"
+#include "kernels/vector_ops.h"
+#include "model/attention.h"
+#include "model/expert_block.h"
+#include "model/hyper_connection.h"
+
+namespace sluice {
+namespace {
+
+Rope compressed_rope(const ModelConfig& config) {
+  if (!config.yarn) return Rope(config.qk_rope_head_dim, config.compress_rope_theta, nullptr);
+  const YarnScaling scaling{config.yarn->factor, static_cast<double>(config.yarn->original_max_position_embeddings),
+                            config.yarn->beta_fast, config.yarn->beta_slow};
+  return Rope(config.qk_rope_head_dim, config.compress_rope_theta, &scaling);
+}
+
+LayerStateShape layer_state_shape(const ModelConfig& config, uint32_t ratio) {
+  LayerStateShape shape{config.sliding_window, config.head_dim, std::nullopt, std::nullopt};
+  if (ratio != 0) shape.compressor = CompressorShape{ratio, config.head_dim, ratio == 4};
+  if (ratio == 4) shape.indexer = CompressorShape{ratio, config.index_head_dim, true};
+  return shape;
+}
+
+}  // namespace
+
+Result<Model> Model::create(ModelParts parts, size_t max_chunk_tokens) {
+  SLUICE_ASSIGN(auto workspace, Workspace::create(workspace_bytes(parts.config, max_chunk_tokens)));
+  return Model(std::move(parts), std::move(workspace), max_chunk_tokens);
+}
+
+Model::Model(ModelParts parts, Workspace workspace, size_t max_chunk_tokens)
+    : parts_(std::move(parts)),
+      workspace_(std::move(workspace)),
+      max_chunk_tokens_(max_chunk_tokens),
+      window_rope_(parts_.config.qk_rope_head_dim, parts_.config.rope_theta, nullptr),
+      compressed_rope_(compressed_rope(parts_.config)) {}
+
+std::vector<LayerStateShape> Model::state_shape(const ModelConfig& config) {
+  std::vector<LayerStateShape> shapes;
+  for (const uint32_t ratio : config.compress_ratios) shapes.push_back(layer_state_shape(config, ratio));
+  return shapes;
+}
+
+std::vector<LayerStateShape> Model::mtp_state_shape(const ModelConfig& config) {
+  std::vector<LayerStateShape> shapes;
+  for (const uint32_t ratio : config.mtp_compress_ratios) shapes.push_back(layer_state_shape(config, ratio));
+  return shapes;
+}
+
+uint64_t Model::workspace_bytes(const ModelConfig& config, size_t max_chunk_tokens) {
+  const uint64_t hidden = config.hidden_size;
+  const uint64_t hc = config.hc_mult;
+  const uint64_t k = config.num_experts_per_tok;
+  const uint64_t heads_width = uint64_t{config.num_attention_heads} * config.head_dim;
+  const uint64_t mixing = (2 + hc) * hc + hc + hc * hc;
+  const uint64_t compressor = 4 * std::max(config.head_dim, config.index_head_dim);
+  const uint64_t attention = config.q_lora_rank + heads_width + config.head_dim + compressor +
+                             uint64_t{config.index_n_heads} * (config.index_head_dim + 1) +
+                             uint64_t{config.o_groups} * config.o_lora_rank;
+  const uint64_t experts = 2 * k + config.n_routed_experts + k * hidden + 2 * hidden +
+                           2 * uint64_t{config.moe_intermediate_size};
+  const uint64_t mtp = (2 + hc) * hidden;
+  const uint64_t per_token = 2 * hidden + mtp + mixing + std::max(attention, experts);
+  constexpr uint64_t kArrays = 64;  // each array is rounded up to a cache line
+  return (per_token * max_chunk_tokens + config.head_dim + kArrays * 16) * sizeof(float);
+}
+
+ForwardContext Model::context(ForwardObserver* observer) { return {parts_.config, *parts_.pool, workspace_, observer}; }
+
+Status Model::check_chunk(const SequenceState& state, std::span<const int32_t> ids) const {
+  if (ids.empty() || ids.size() > max_chunk_tokens_) {
+    return fail(ErrorCode::kInvalidArgument, "a chunk has 1 to {} tokens, {} were given", max_chunk_tokens_, ids.size());
+  }
+  if (state.position() + ids.size() > state.context_tokens()) {
+    return fail(ErrorCode::kOutOfBudget, "the context of {} tokens is full: {} are taken, {} more were given",
+                state.context_tokens(), state.position(), ids.size());
+  }
+  for (const int32_t id : ids) {
+    if (id >= 0 && static_cast<uint32_t>(id) < config().vocab_size) continue;
+    return fail(ErrorCode::kInvalidArgument, "token id {} is outside the vocabulary of {}", id, config().vocab_size);
+  }
+  return {};
+}
+
+Status Model::run_layer(const LayerWeights& weights, uint32_t layer, const Chunk& chunk, LayerState& state,
+                        float* streams, ForwardObserver* observer) {
+  const ForwardContext ctx = context(observer);
+  const Workspace::Scope scope(workspace_);
+  const size_t hidden = config().hidden_size;
+  const size_t tokens = chunk.tokens();
+  const auto eps = static_cast<float>(config().rms_norm_eps);
+  float* x = workspace_.floats(tokens * hidden);
+  float* y = workspace_.floats(tokens * hidden);
+  const auto normalise = [&](const std::vector<float>& norm) {
+    for (size_t t = 0; t < tokens; ++t) rms_norm(x + t * hidden, norm.data(), eps, hidden, x + t * hidden);
+  };
+  {
+    const Workspace::Scope attention_scope(workspace_);
+    const StreamMixing mixing = hc_pre(ctx, weights.hc_attn, streams, tokens, x);
+    normalise(weights.attn_norm);
+    attention(ctx, weights.attn, rope_of(state), layer, x, chunk, state, y);
+    hc_post(ctx, mixing, y, tokens, streams);
+  }
+  const StreamMixing mixing = hc_pre(ctx, weights.hc_ffn, streams, tokens, x);
+  normalise(weights.ffn_norm);
+  const RoutedExperts experts{*parts_.expert_storage, *parts_.expert_store};
+  SLUICE_TRY(expert_block(ctx, experts, weights, layer, x, chunk, y));
+  hc_post(ctx, mixing, y, tokens, streams);
+  if (observer != nullptr) {
+    for (size_t t = 0; t < tokens; ++t) {
+      observer->on_streams(layer, chunk.first_position + t, {streams + t * streams_width(), streams_width()});
+    }
+  }
+  return {};
+}
+
+Status Model::extend(SequenceState& state, std::span<const int32_t> ids, float* streams, ForwardObserver* observer) {
+  SLUICE_TRY(check_chunk(state, ids));
+  const Chunk chunk{ids, state.position()};
+  const size_t hidden = config().hidden_size;
+  for (size_t t = 0; t < ids.size(); ++t) {
+    float* token_streams = streams + t * streams_width();
+    decode_row(parts_.weights.embed, static_cast<uint32_t>(ids[t]), token_streams);
+    for (uint32_t s = 1; s < config().hc_mult; ++s) std::copy_n(token_streams, hidden, token_streams + s * hidden);
+  }
+  for (uint32_t layer = 0; layer < parts_.weights.layers.size(); ++layer) {
+    SLUICE_TRY(run_layer(parts_.weights.layers[layer], layer, chunk, state.layer(layer), streams, observer));
+  }
+  state.advance(ids.size());
+  return {};
+}
+
+void Model::head_logits(const HeadWeights& head, const float* streams, size_t count, float* logits) {
+  const Workspace::Scope scope(workspace_);
+  const size_t hidden = config().hidden_size;
+  float* x = workspace_.floats(count * hidden);
+  hc_head(context(nullptr), head.hc_head, streams, count, x);
+  for (size_t t = 0; t < count; ++t) {
+    rms_norm(x + t * hidden, head.norm.data(), static_cast<float>(config().rms_norm_eps), hidden, x + t * hidden);
+  }
+  matmul(*parts_.pool, parts_.weights.head, x, count, logits);
+}
+
+void Model::logits(const float* streams, size_t count, float* logits) {
+  head_logits(parts_.weights.output, streams, count, logits);
+}
+
+Status Model::extend_mtp(SequenceState& mtp_state, const float* streams, std::span<const int32_t> next_ids,
+                         float* mtp_streams) {
+  SLUICE_TRY(check_chunk(mtp_state, next_ids));
+  const MtpWeights& mtp = parts_.weights.mtp.front();
+  const Workspace::Scope scope(workspace_);
+  const size_t hidden = config().hidden_size;
+  const size_t hc = config().hc_mult;
+  const auto eps = static_cast<float>(config().rms_norm_eps);
+  float* embedding = workspace_.floats(next_ids.size() * hidden);
+  float* projected = workspace_.floats(next_ids.size() * hidden);
+  for (size_t t = 0; t < next_ids.size(); ++t) {
+    float* row = embedding + t * hidden;
+    decode_row(parts_.weights.embed, static_cast<uint32_t>(next_ids[t]), row);
+    rms_norm(row, mtp.enorm.data(), eps, hidden, row);
+  }
+  matmul(*parts_.pool, mtp.e_proj, embedding, next_ids.size(), projected);
+  float* normed = workspace_.floats(next_ids.size() * hc * hidden);
+  for (size_t i = 0; i < next_ids.size() * hc; ++i) {
+    rms_norm(streams + i * hidden, mtp.hnorm.data(), eps, hidden, normed + i * hidden);
+  }
+  matmul(*parts_.pool, mtp.h_proj, normed, next_ids.size() * hc, mtp_streams);
+  for (size_t i = 0; i < next_ids.size() * hc; ++i) {
+    add_scaled(1.0F, projected + i / hc * hidden, hidden, mtp_streams + i * hidden);
+  }
+  const Chunk chunk{next_ids, mtp_state.position()};
+  const auto layer = static_cast<uint32_t>(parts_.weights.layers.size());
+  SLUICE_TRY(run_layer(mtp.layer, layer, chunk, mtp_state.layer(0), mtp_streams, nullptr));
+  mtp_state.advance(next_ids.size());
+  return {};
+}
+
+void Model::mtp_logits(const float* mtp_streams, size_t count, float* logits) {
+  head_logits(parts_.weights.mtp.front().head, mtp_streams, count, logits);
+}
+
+}  // namespace sluice

@@ -1,0 +1,81 @@
+// DeepSeek-V4: tokens in, residual streams and logits out (deepseek-v4.md, Forward pass).
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "base/thread_pool.h"
+#include "checkpoint/config.h"
+#include "experts/expert_store.h"
+#include "kernels/rope.h"
+#include "kv/sequence_state.h"
+#include "model/bind_weights.h"
+#include "model/forward_context.h"
+#include "model/weights.h"
+#include "model/workspace.h"
+
+namespace sluice {
+
+// What a model is made of. Everything it refers to must outlive it.
+struct ModelParts {
+  ModelConfig config;
+  ModelWeights weights;
+  const ExpertStorage* expert_storage = nullptr;
+  ExpertStore* expert_store = nullptr;
+  ThreadPool* pool = nullptr;
+};
+
+// Runs one chunk at a time, of one sequence: not thread safe, not reentrant. Sequences are independent of each other.
+// The bits of a result depend on the weights and the ids alone: not on how the ids were cut into chunks, on threads,
+// or on how the experts came to memory.
+class Model {
+ public:
+  // `max_chunk_tokens` bounds every call and sizes the workspace.
+  static Result<Model> create(ModelParts parts, size_t max_chunk_tokens);
+
+  const ModelConfig& config() const { return parts_.config; }
+  size_t max_chunk_tokens() const { return max_chunk_tokens_; }
+  size_t streams_width() const { return size_t{config().hc_mult} * config().hidden_size; }
+
+  // What a sequence keeps of each layer; of the first MTP layer.
+  static std::vector<LayerStateShape> state_shape(const ModelConfig& config);
+  static std::vector<LayerStateShape> mtp_state_shape(const ModelConfig& config);
+  // Upper bound of the scratch memory of a forward pass.
+  static uint64_t workspace_bytes(const ModelConfig& config, size_t max_chunk_tokens);
+
+  // Takes `ids` [1 ... max_chunk_tokens] in at the end of a sequence; streams [ids, hc, D] of the last layer.
+  // kInvalidArgument for an id outside the vocabulary, kOutOfBudget when the context is full (both before anything
+  // happens); kIo when an expert could not be read: the state is then half written, clear() it.
+  Status extend(SequenceState& state, std::span<const int32_t> ids, float* streams,
+                ForwardObserver* observer = nullptr);
+
+  // logits [count, V] of the tokens after those whose streams [count, hc, D] are given.
+  void logits(const float* streams, size_t count, float* logits);
+
+  // Multi-token prediction: from the streams of tokens at the MTP state's next positions and the ids that follow each
+  // of them, mtp_streams [ids, hc, D] of the MTP layer. Errors as extend(). REQUIRES num_nextn_predict_layers > 0.
+  Status extend_mtp(SequenceState& mtp_state, const float* streams, std::span<const int32_t> next_ids,
+                    float* mtp_streams);
+  // Logits of the token after `next_ids`.
+  void mtp_logits(const float* mtp_streams, size_t count, float* logits);
+
+ private:
+  Model(ModelParts parts, Workspace workspace, size_t max_chunk_tokens);
+
+  Status check_chunk(const SequenceState& state, std::span<const int32_t> ids) const;
+  Status run_layer(const LayerWeights& weights, uint32_t layer, const Chunk& chunk, LayerState& state, float* streams,
+                   ForwardObserver* observer);
+  void head_logits(const HeadWeights& head, const float* streams, size_t count, float* logits);
+  const Rope& rope_of(const LayerState& state) const { return state.compressor ? compressed_rope_ : window_rope_; }
+  ForwardContext context(ForwardObserver* observer);
+
+  ModelParts parts_;
+  Workspace workspace_;
+  size_t max_chunk_tokens_;
+  Rope window_rope_;      // layers that see the window only
+  Rope compressed_rope_;  // layers with a compressor
+};
+
+}  // namespace sluice
