@@ -1,0 +1,31 @@
+// Which expert to drop when a slot is wanted.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+
+namespace sluice {
+
+// Told of everything that happens to the experts that hold slots; asked for a victim when none is free.
+// Experts are the catalog's indices. Only unpinned experts may be victims. Not thread safe: the store calls
+// it under its lock, so that every call must be quick, O(log n) for n experts at most.
+class EvictionPolicy {
+ public:
+  virtual ~EvictionPolicy() = default;
+
+  // The expert was given a slot. It is pinned: its bytes are about to be read.
+  virtual void on_insert(uint32_t expert) = 0;
+  // It was asked for again while it had a slot, pinned or not.
+  virtual void on_hit(uint32_t expert) = 0;
+  // Somebody began to depend on its bytes; the last one who did has let go.
+  virtual void on_pin(uint32_t expert) = 0;
+  virtual void on_unpin(uint32_t expert) = 0;
+  // It lost its slot, as a victim (unpinned) or because its bytes could not be read (pinned).
+  virtual void on_evict(uint32_t expert) = 0;
+
+  // The unpinned expert that is missed least, by this policy's lights; none when all are pinned. Changes
+  // nothing.
+  virtual std::optional<uint32_t> victim() const = 0;
+};
+
+}  // namespace sluice

@@ -1,0 +1,125 @@
+// The experts as the model sees them: ask for some of a layer's, compute each when it is there, let go of it.
+//
+//   SLUICE_ASSIGN(ExpertRequest request, store.request(layer, ids));
+//   ... work that needs none of them, while they are read ...
+//   while (request.remaining() > 0) {
+//     SLUICE_ASSIGN(const ExpertArrival arrival, request.next());
+//     compute(ids[arrival.index], arrival.lease.part(0), arrival.lease.part(1));
+//   }  // the lease ends here, before the next one is waited for
+//
+// Where the bytes lie, what is kept and how it is read is the store's business; the bytes are the same in
+// every mode.
+//
+// Why nobody waits for ever, however small the store. A store with slots may have fewer than a request asks
+// for. It reads as many at once as find a slot; the other misses wait in one queue, first come first served,
+// and get slots as leases are released. A slot that cannot be given away is (a) being read, (b) leased, or
+// (c) kept for a request that will hand it out: a hit that was pinned when it was asked for, or a read that
+// has ended. Suppose that every thread is stuck in next(). By the rule below none of them holds a lease, so
+// no slot is in (b). A request with a slot in (c) returns from next() at once, so its thread is not stuck: no
+// slot is in (c). A slot in (a) leaves it by itself, for (c) or, after an error, for the queue. Then every
+// slot is free, and the head of the queue would have got it. So a request's own hits never starve its misses
+// either: they are what next() hands out first, and each of them, released, gives its slot to a miss. One
+// slot is enough; more of them only read more at once.
+//
+// The rule: a thread that calls next() holds no lease, and no other request with experts still to hand out
+// (unless the store has slots for all that it asked for); a second request is fine on a second thread.
+// Whoever has made a request works it off or destroys it, and before that waits for no thread that may be in
+// next().
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <utility>
+
+#include "sluice/result.h"
+#include "sluice/streaming.h"
+
+namespace sluice {
+
+// A pin on one expert's bytes: while it lives they stay where they are. Movable; may be released on any
+// thread, and read by many. Must end before its store does.
+class ExpertLease {
+ public:
+  // What a store does for its leases. `handle` is the store's own name for what is pinned.
+  class Keeper {
+   public:
+    virtual std::span<const std::byte> part(uint32_t handle, size_t part) const = 0;
+    virtual void release(uint32_t handle) = 0;
+
+   protected:
+    ~Keeper() = default;
+  };
+
+  // Takes over a pin that `keeper` already counts.
+  ExpertLease(Keeper& keeper, uint32_t handle) : keeper_(&keeper), handle_(handle) {}
+  ExpertLease(ExpertLease&& other) noexcept;
+  ExpertLease& operator=(ExpertLease&& other) noexcept;
+  ~ExpertLease();
+
+  // The bytes of one part, in the catalog's order; of any alignment. REQUIRES part < parts_per_expert.
+  std::span<const std::byte> part(size_t part) const { return keeper_->part(handle_, part); }
+
+ private:
+  Keeper* keeper_;  // null once moved from
+  uint32_t handle_;
+};
+
+// One of the experts that were asked for.
+struct ExpertArrival {
+  size_t index = 0;  // its position in the ids of the request
+  ExpertLease lease;
+};
+
+// What was asked for with one call. Not thread safe; movable. May be destroyed at any time: its reads end in
+// the background, what they bring is kept for others, and no other request notices. Must end before its store
+// does.
+class ExpertRequest {
+ public:
+  // What a store does for its requests.
+  class Source {
+   public:
+    virtual ~Source() = default;
+    virtual size_t remaining() const = 0;
+    virtual Result<ExpertArrival> next() = 0;
+  };
+
+  explicit ExpertRequest(std::unique_ptr<Source> source) : source_(std::move(source)) {}
+
+  // How many are still to be handed out. 0 after an error.
+  size_t remaining() const { return source_->remaining(); }
+
+  // Waits until any one that was not handed out yet is there: hits first, then in order of arrival. kIo,
+  // naming layer, expert, file and offset, as soon as one of its own reads has failed; the request is over
+  // then. REQUIRES remaining() > 0 (kInvalidArgument otherwise), and the rule at the top of this file.
+  Result<ExpertArrival> next() { return source_->next(); }
+
+ private:
+  std::unique_ptr<Source> source_;
+};
+
+// Thread rule: everything may be called from any thread at any time. Two requests that miss the same expert
+// share one read. A read that fails is reported to exactly those requests that were waiting for it; the next
+// request for that expert reads anew. Made by open_expert_store (experts/open_store.h).
+class ExpertStore {
+ public:
+  // Waits for reads that nobody waits for any more. REQUIRES that all requests and leases have ended.
+  virtual ~ExpertStore() = default;
+
+  // Asks for experts `ids` of `layer`, and returns at once: what is in memory is pinned, everything else is
+  // queued to be read, all in flight together. An id that stands twice arrives twice. kInvalidArgument when
+  // layer or id does not exist.
+  virtual Result<ExpertRequest> request(uint32_t layer, std::span<const uint32_t> ids) = 0;
+
+  // Totals since the store was opened; consistent with each other.
+  virtual StreamCounters counters() const = 0;
+
+  virtual StreamMode mode() const = 0;
+  // How many experts are held at once, and the memory set aside for them. Both 0 in kMmap, where the kernel
+  // decides.
+  virtual size_t capacity_slots() const = 0;
+  virtual uint64_t capacity_bytes() const = 0;
+};
+
+}  // namespace sluice

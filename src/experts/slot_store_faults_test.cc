@@ -1,0 +1,145 @@
+// The store with slots on storage that fails: who is told, who is not, and what comes after.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <utility>
+#include <vector>
+
+#include "experts/slot_layout.h"
+#include "experts/test_experts.h"
+
+namespace sluice {
+namespace {
+
+using testing::AllOf;
+using testing::HasSubstr;
+
+// The error at the end of a request that must fail.
+Error error_of(ExpertRequest& request) {
+  while (request.remaining() > 0) {
+    auto arrival = request.next();
+    if (!arrival) return arrival.error();
+  }
+  ADD_FAILURE() << "the request did not fail";
+  return {};
+}
+
+TEST(SlotStoreFaults, AFailedReadNamesLayerExpertFileAndCause) {
+  TestExperts experts;
+  auto [store, faults] = experts.open_faulty(4);
+  faults->fail_op(0);
+  ExpertRequest request = request_or_die(*store, 1, {6});
+  const Error error = error_of(request);
+  EXPECT_EQ(error.code, ErrorCode::kIo);
+  EXPECT_THAT(error.message, AllOf(HasSubstr("layer 1, expert 6: part-"), HasSubstr("Input/output error")));
+  EXPECT_EQ(store->counters().failed_reads, 1u);
+}
+
+TEST(SlotStoreFaults, AfterAnErrorTheRequestIsOverAndTheNextOneReadsAnew) {
+  TestExperts experts;
+  auto [store, faults] = experts.open_faulty(4);
+  faults->fail_op(0);
+  ExpertRequest request = request_or_die(*store, 0, {3, 4, 5});
+  error_of(request);
+  EXPECT_EQ(request.remaining(), 0u);
+  EXPECT_FALSE(request.next().has_value());
+  ask_and_take(experts, *store, 0, {3, 4, 5});
+}
+
+TEST(SlotStoreFaults, AShortReadIsAnErrorNotShortBytes) {
+  TestExperts experts;
+  auto [store, faults] = experts.open_faulty(4);
+  faults->shorten_op(0);
+  ExpertRequest request = request_or_die(*store, 0, {3});
+  EXPECT_THAT(error_of(request).message, HasSubstr("the file ends at byte"));
+  ask_and_take(experts, *store, 0, {3});
+}
+
+TEST(SlotStoreFaults, AVanishedFileFailsTheExpertsInItUntilItIsBack) {
+  TestExperts experts;
+  auto [store, faults] = experts.open_faulty(2);
+  const ExpertCatalog catalog = experts.catalog();
+  faults->vanish_file(1);
+  for (uint32_t id = 0; id < TestExperts::kExperts; ++id) {
+    const bool lies_there =
+        std::ranges::any_of(catalog.parts(id), [](const Extent& part) { return part.file == 1; });
+    ExpertRequest request = request_or_die(*store, 0, {id});
+    const auto arrival = request.next();
+    EXPECT_EQ(arrival.has_value(), !lies_there) << id;
+    if (arrival) {
+      EXPECT_TRUE(experts.holds(arrival->lease, 0, id));
+    } else {
+      EXPECT_THAT(arrival.error().message, HasSubstr("part-1.bin"));
+    }
+  }
+  faults->restore_file(1);
+  ask_and_take(experts, *store, 0, {0, 1, 2, 3, 4, 5, 6, 7});
+}
+
+TEST(SlotStoreFaults, AFailureReachesExactlyTheRequestsThatWaitForIt) {
+  TestExperts experts;
+  auto [store, faults] = experts.open_faulty(8);
+  faults->hold();
+  faults->fail_op(0);
+  ExpertRequest first = request_or_die(*store, 0, {1, 2});  // its first operation reads expert 1
+  ExpertRequest sharing = request_or_die(*store, 0, {1, 3});
+  ExpertRequest apart = request_or_die(*store, 0, {2, 3, 4});
+  faults->release();
+  EXPECT_THAT(error_of(first).message, HasSubstr("layer 0, expert 1"));
+  EXPECT_THAT(error_of(sharing).message, HasSubstr("layer 0, expert 1"));
+  take_all(experts, apart, 0, {2, 3, 4});
+}
+
+TEST(SlotStoreFaults, AFailureThatNobodyWaitsForAnyMoreReachesNobody) {
+  TestExperts experts;
+  auto [store, faults] = experts.open_faulty(2);
+  faults->hold();
+  faults->fail_op(0);
+  { const ExpertRequest dropped = request_or_die(*store, 0, {1}); }
+  ExpertRequest other = request_or_die(*store, 0, {2, 3});  // 3 gets its slot when expert 1 has failed
+  faults->release();
+  take_all(experts, other, 0, {2, 3});
+  EXPECT_EQ(store->counters().failed_reads, 1u);
+  ask_and_take(experts, *store, 0, {1});
+}
+
+TEST(SlotStoreFaults, AFailedExpertGivesItsSlotToWhoWaits) {
+  TestExperts experts;
+  auto [store, faults] = experts.open_faulty(1);
+  faults->hold();
+  faults->fail_op(0);
+  ExpertRequest failing = request_or_die(*store, 0, {1});
+  ExpertRequest waiting = request_or_die(*store, 0, {2});
+  faults->release();
+  take_all(experts, waiting, 0, {2});
+  EXPECT_THAT(error_of(failing).message, HasSubstr("expert 1"));
+}
+
+TEST(SlotStoreFaults, NothingOfAFailedExpertIsEverHandedOut) {
+  TestExperts experts;
+  auto [store, faults] = experts.open_faulty(3, 2);
+  faults->fail_randomly(11, 0.05);
+  size_t failed = 0;
+  size_t taken = 0;
+  for (uint32_t round = 0; round < 300; ++round) {
+    const uint32_t layer = round % TestExperts::kLayers;
+    const std::vector<uint32_t> ids = {round % 8, (round + 3) % 8, (round + 5) % 8};
+    ExpertRequest request = request_or_die(*store, layer, ids);
+    while (request.remaining() > 0) {
+      const auto arrival = request.next();
+      if (!arrival) {
+        ++failed;
+        break;
+      }
+      ASSERT_TRUE(experts.holds(arrival->lease, layer, ids[arrival->index]));
+      ++taken;
+    }
+  }
+  EXPECT_GT(failed, 0u);
+  EXPECT_GT(taken, 0u);
+  faults->fail_randomly(0, 0);
+  ask_and_take(experts, *store, 0, {0, 1, 2, 3, 4, 5, 6, 7});
+}
+
+}  // namespace
+}  // namespace sluice
