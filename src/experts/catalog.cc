@@ -29,11 +29,11 @@ Result<ExpertCatalog> ExpertCatalog::create(uint32_t layers, uint32_t experts_pe
   catalog.extents_ = std::move(extents);
   for (size_t i = 0; i < catalog.extents_.size(); ++i) {
     const Extent& extent = catalog.extents_[i];
-    if (extent.size_bytes > 0 && extent.size_bytes < kMaxOffsetBytes &&
-        extent.offset_bytes < kMaxOffsetBytes - extent.size_bytes) {
-      continue;
-    }
-    const ExpertId id = catalog.id(static_cast<uint32_t>(i / parts_per_expert));
+    const auto index = static_cast<uint32_t>(i / parts_per_expert);
+    const bool is_endless =
+        extent.size_bytes >= kMaxOffsetBytes || extent.offset_bytes >= kMaxOffsetBytes - extent.size_bytes;
+    if (!is_endless && catalog.expert_bytes(index) > 0) continue;
+    const ExpertId id = catalog.id(index);
     return fail(ErrorCode::kInvalidArgument,
                 "expert catalog: layer {}, expert {}, part {}: {} bytes at byte {}", id.layer, id.expert,
                 i % parts_per_expert, extent.size_bytes, extent.offset_bytes);

@@ -24,7 +24,8 @@ struct ExpertId {
 class ExpertCatalog {
  public:
   // `extents` [layers, experts_per_layer, parts_per_expert]. kInvalidArgument when a dimension is 0, the
-  // number of extents is another one, or an extent is empty or runs past 2^63.
+  // number of extents is another one, an extent runs past 2^63, or all of an expert's are empty.
+  // A single empty one is a part that this expert has not.
   static Result<ExpertCatalog> create(uint32_t layers, uint32_t experts_per_layer, uint32_t parts_per_expert,
                                       std::vector<Extent> extents);
 

@@ -46,14 +46,24 @@ TEST(ExpertCatalog, RefusesACountThatDoesNotMatch) {
   EXPECT_FALSE(ExpertCatalog::create(1U << 31, 2, 1, extents_of(1, 1, 1)).has_value());
 }
 
-TEST(ExpertCatalog, RefusesAnEmptyOrEndlessPartAndNamesIt) {
-  for (const Extent& bad : {Extent{0, 5, 0}, Extent{0, ~uint64_t{0}, 2}, Extent{0, 5, ~uint64_t{0}}}) {
+TEST(ExpertCatalog, RefusesAnEndlessPartAndNamesIt) {
+  for (const Extent& bad : {Extent{0, ~uint64_t{0}, 2}, Extent{0, 5, ~uint64_t{0}}}) {
     auto extents = extents_of(2, 3, 4);
     extents[1 * 12 + 2 * 4 + 3] = bad;
     const auto catalog = ExpertCatalog::create(2, 3, 4, extents);
     ASSERT_FALSE(catalog.has_value());
     EXPECT_THAT(catalog.error().message, HasSubstr("layer 1, expert 2, part 3"));
   }
+}
+
+TEST(ExpertCatalog, AnExpertMayLackPartsButNotAll) {
+  auto extents = extents_of(2, 3, 4);
+  for (size_t part = 0; part < 3; ++part) extents[1 * 12 + 2 * 4 + part].size_bytes = 0;
+  EXPECT_TRUE(ExpertCatalog::create(2, 3, 4, extents).has_value());
+  extents[1 * 12 + 2 * 4 + 3].size_bytes = 0;
+  const auto catalog = ExpertCatalog::create(2, 3, 4, extents);
+  ASSERT_FALSE(catalog.has_value());
+  EXPECT_THAT(catalog.error().message, HasSubstr("layer 1, expert 2"));
 }
 
 }  // namespace

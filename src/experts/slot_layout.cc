@@ -38,6 +38,7 @@ void SlotLayout::add_expert(std::span<const Extent> parts, size_t alignment_byte
   bool first = true;
   for (const size_t part : in_file_order) {
     const Extent& extent = parts[part];
+    if (extent.size_bytes == 0) continue;  // a part that this expert has not: nothing to read
     const uint64_t begin = round_down(extent.offset_bytes, alignment_bytes);
     const uint64_t end = round_up(extent.end_bytes(), alignment_bytes);
     const bool joins = !first && reads_.back().file == extent.file &&

@@ -158,7 +158,6 @@ Result<ExpertStorage> ExpertStorage::locate(const Checkpoint& checkpoint) {
   const uint32_t layers = config.num_hidden_layers + config.num_nextn_predict_layers;
   std::vector<Extent> extents;
   std::vector<std::array<WeightFormat, kMatrices>> formats;
-  std::optional<bool> has_scales;
   for (uint32_t layer = 0; layer < layers; ++layer) {
     const std::string prefix = layer < config.num_hidden_layers
                                    ? fmt::format("layers.{}.ffn.experts.", layer)
@@ -166,21 +165,15 @@ Result<ExpertStorage> ExpertStorage::locate(const Checkpoint& checkpoint) {
     for (uint32_t e = 0; e < config.n_routed_experts; ++e) {
       SLUICE_ASSIGN(const StoredExpert expert, find_expert(checkpoint, fmt::format("{}{}.", prefix, e)));
       for (const StoredMatrix* matrix : {&expert.w1, &expert.w3, &expert.w2}) {
-        if (!has_scales) has_scales = matrix->scale != nullptr;
-        if (*has_scales != (matrix->scale != nullptr)) {
-          return fail(ErrorCode::kUnsupported, "{}: some experts have scales and some have none; they must agree",
-                      matrix->weight->name);
-        }
         extents.push_back(matrix->weight->extent);
-        if (*has_scales) extents.push_back(matrix->scale->extent);
+        const Extent& values = matrix->weight->extent;
+        extents.push_back(matrix->scale != nullptr ? matrix->scale->extent : Extent{values.file, values.offset_bytes, 0});
       }
       formats.push_back({expert.w1.format, expert.w3.format, expert.w2.format});
     }
   }
-  const uint32_t parts = *has_scales ? 2 * kMatrices : kMatrices;
-  SLUICE_ASSIGN(auto catalog, ExpertCatalog::create(layers, config.n_routed_experts, parts, std::move(extents)));
+  SLUICE_ASSIGN(auto catalog, ExpertCatalog::create(layers, config.n_routed_experts, 2 * kMatrices, std::move(extents)));
   ExpertStorage storage(std::move(catalog));
-  storage.parts_per_expert_ = parts;
   storage.formats_ = std::move(formats);
   const uint32_t hidden = config.hidden_size;
   const uint32_t inner = config.moe_intermediate_size;
@@ -188,6 +181,16 @@ Result<ExpertStorage> ExpertStorage::locate(const Checkpoint& checkpoint) {
                      WeightMatrix{WeightFormat::kF32, inner, hidden, nullptr, nullptr},
                      WeightMatrix{WeightFormat::kF32, hidden, inner, nullptr, nullptr}};
   return storage;
+}
+
+ExpertMatrices ExpertStorage::view(uint32_t index, const ExpertLease& lease) const {
+  std::array<WeightMatrix, kMatrices> matrices = shapes_;
+  for (size_t which = 0; which < kMatrices; ++which) {
+    matrices[which].format = formats_[index][which];
+    matrices[which].values = lease.part(2 * which).data();
+    matrices[which].scales = lease.part(2 * which + 1).data();  // of no bytes where the format has no scales
+  }
+  return {matrices[0], matrices[1], matrices[2]};
 }
 
 }  // namespace sluice

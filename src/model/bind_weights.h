@@ -8,6 +8,7 @@
 
 #include "checkpoint/checkpoint.h"
 #include "experts/catalog.h"
+#include "experts/expert_store.h"
 #include "model/weight_binder.h"
 #include "model/weights.h"
 
@@ -25,28 +26,14 @@ class ExpertStorage {
 
   const ExpertCatalog& catalog() const { return catalog_; }
   // The matrices of expert `index` (ExpertCatalog::index) over its parts' bytes.
-  template <class Lease>
-  ExpertMatrices view(uint32_t index, const Lease& lease) const {
-    return {matrix(index, 0, lease), matrix(index, 1, lease), matrix(index, 2, lease)};
-  }
+  ExpertMatrices view(uint32_t index, const ExpertLease& lease) const;
 
  private:
   static constexpr size_t kMatrices = 3;  // w1, w3, w2: gate and up first, they are needed first
 
   explicit ExpertStorage(ExpertCatalog catalog) : catalog_(std::move(catalog)) {}
 
-  template <class Lease>
-  WeightMatrix matrix(uint32_t index, size_t which, const Lease& lease) const {
-    const bool has_scales = parts_per_expert_ == 2 * kMatrices;
-    WeightMatrix view = shapes_[which];
-    view.format = formats_[index][which];
-    view.values = lease.part(has_scales ? 2 * which : which).data();
-    if (has_scales) view.scales = lease.part(2 * which + 1).data();
-    return view;
-  }
-
   ExpertCatalog catalog_;
-  size_t parts_per_expert_ = 0;                                // 3, or 6 with scales
   std::array<WeightMatrix, kMatrices> shapes_;                 // rows and cols only
   std::vector<std::array<WeightFormat, kMatrices>> formats_;  // [expert_count]
 };
