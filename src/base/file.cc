@@ -25,8 +25,9 @@ File::~File() {
 Result<File> File::open_read(const std::filesystem::path& path, int flags) {
   const int descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | flags);
   if (descriptor >= 0) return File(descriptor);
-  const ErrorCode code = errno == ENOENT ? ErrorCode::kNotFound : ErrorCode::kIo;
-  return fail(code, "{}: cannot open: {}", path.string(), errno_text(errno));
+  const int reason = errno;  // before anything else can change it
+  const ErrorCode code = reason == ENOENT || reason == ENOTDIR ? ErrorCode::kNotFound : ErrorCode::kIo;
+  return fail(code, "{}: cannot open: {}", path.string(), errno_text(reason));
 }
 
 Result<uint64_t> File::size_bytes() const {

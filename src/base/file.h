@@ -11,7 +11,8 @@
 
 namespace sluice {
 
-// Owns a descriptor; movable, not copyable. Thread rule: reads at offsets may run in parallel, closing may not.
+// Owns a descriptor; movable, not copyable. Thread rule: reads at offsets may run in parallel, closing may
+// not.
 class File {
  public:
   File() = default;
@@ -34,7 +35,8 @@ class File {
   int descriptor_ = -1;
 };
 
-// A whole small file as text. kInvalidArgument when it is larger than `limit_bytes`: callers parse it in memory.
+// A whole small file as text. kInvalidArgument when it is larger than `limit_bytes`: callers parse it in
+// memory.
 Result<std::string> read_text_file(const std::filesystem::path& path, uint64_t limit_bytes);
 
 }  // namespace sluice

@@ -1,4 +1,5 @@
-// The one logger: lines to standard error, off the hot path. Results never travel this way; they are returned.
+// The one logger: lines to standard error, off the hot path. Results never travel this way; they are
+// returned.
 #pragma once
 
 #include <fmt/format.h>

@@ -12,6 +12,8 @@ namespace sluice {
 namespace {
 constexpr size_t kHugePageBytes = size_t{2} << 20;
 constexpr size_t kPageBytes = 4096;
+// More than any address space holds, and small enough that rounding up and slack cannot wrap around.
+constexpr size_t kLimitBytes = size_t{1} << 62;
 }  // namespace
 
 MappedMemory::MappedMemory(MappedMemory&& other) noexcept
@@ -30,12 +32,17 @@ MappedMemory::~MappedMemory() {
 Result<MappedMemory> MappedMemory::allocate(size_t size_bytes) {
   MappedMemory memory;
   if (size_bytes == 0) return memory;
+  if (size_bytes > kLimitBytes) {
+    return fail(ErrorCode::kOutOfBudget, "cannot reserve {} bytes of memory: no machine has as much",
+                size_bytes);
+  }
   const size_t mapped_bytes = round_up(size_bytes, kPageBytes);
   const size_t slack_bytes = mapped_bytes >= kHugePageBytes ? kHugePageBytes : 0;
   void* raw = ::mmap(nullptr, mapped_bytes + slack_bytes, PROT_READ | PROT_WRITE,
                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (raw == MAP_FAILED) {
-    return fail(ErrorCode::kOutOfBudget, "cannot reserve {} bytes of memory: {}", size_bytes, errno_text(errno));
+    return fail(ErrorCode::kOutOfBudget, "cannot reserve {} bytes of memory: {}", size_bytes,
+                errno_text(errno));
   }
   auto* start = static_cast<std::byte*>(raw);
   if (slack_bytes > 0) {

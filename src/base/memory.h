@@ -8,8 +8,8 @@
 
 namespace sluice {
 
-// An anonymous mapping, at least page aligned (2 MiB aligned and advised to huge pages from 2 MiB on). The size
-// is reserved at once and backed by the kernel page by page as it is first touched. Owns; movable.
+// An anonymous mapping, at least page aligned (2 MiB aligned and advised to huge pages from 2 MiB on). The
+// size is reserved at once and backed by the kernel page by page as it is first touched. Owns; movable.
 class MappedMemory {
  public:
   MappedMemory() = default;
@@ -29,7 +29,11 @@ class MappedMemory {
   size_t size_bytes_ = 0;
 };
 
-constexpr size_t round_up(size_t value, size_t multiple) { return (value + multiple - 1) / multiple * multiple; }
-constexpr size_t round_down(size_t value, size_t multiple) { return value / multiple * multiple; }
+constexpr size_t round_up(size_t value, size_t multiple) {
+  return (value + multiple - 1) / multiple * multiple;
+}
+constexpr size_t round_down(size_t value, size_t multiple) {
+  return value / multiple * multiple;
+}
 
 }  // namespace sluice

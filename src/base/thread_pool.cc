@@ -1,6 +1,7 @@
 #include "base/thread_pool.h"
 
 #include <algorithm>
+#include <cassert>
 
 namespace sluice {
 
@@ -16,9 +17,12 @@ ThreadPool::~ThreadPool() {
 }
 
 void ThreadPool::parallel_for(size_t count, size_t grain, const std::function<void(size_t, size_t)>& body) {
-  if (count == 0) return;
+  assert(grain >= 1);
   if (workers_.empty() || count <= grain) {
-    for (size_t begin = 0; begin < count; begin += grain) body(begin, std::min(begin + grain, count));
+    for (size_t begin = 0, end = 0; begin < count; begin = end) {
+      end = begin + std::min(grain, count - begin);
+      body(begin, end);
+    }
     return;
   }
   {
@@ -56,13 +60,14 @@ void ThreadPool::work(const std::stop_token& stop) {
 void ThreadPool::run_ranges() {
   while (true) {
     size_t begin = 0;
+    size_t end = 0;
     {
       std::lock_guard lock(mutex_);
-      if (next_ >= count_) return;
+      if (next_ == count_) return;
       begin = next_;
-      next_ = std::min(next_ + grain_, count_);
+      end = next_ += std::min(grain_, count_ - next_);
     }
-    (*body_)(begin, std::min(begin + grain_, count_));
+    (*body_)(begin, end);
   }
 }
 

@@ -12,9 +12,9 @@
 
 namespace sluice {
 
-// A fixed number of threads, the caller among them. One region runs at a time; parallel_for must not be called
-// from inside a region. Results never depend on the number of threads as long as every index writes its own
-// output: the pool decides only who computes an index, never how.
+// A fixed number of threads, the caller among them. One region runs at a time; parallel_for must not be
+// called from inside a region. Results never depend on the number of threads as long as every index writes
+// its own output: the pool decides only who computes an index, never how.
 class ThreadPool {
  public:
   // `threads` >= 1, the calling thread included: ThreadPool(1) starts none.
@@ -36,9 +36,9 @@ class ThreadPool {
   std::mutex mutex_;
   std::condition_variable_any wake_;
   std::condition_variable idle_;
-  uint64_t region_ = 0;       // guarded by mutex_; bumped once a region
-  size_t busy_workers_ = 0;   // guarded by mutex_
-  size_t next_ = 0;           // guarded by mutex_: first index not yet handed out
+  uint64_t region_ = 0;      // guarded by mutex_; bumped once a region
+  size_t busy_workers_ = 0;  // guarded by mutex_
+  size_t next_ = 0;          // guarded by mutex_: first index not yet handed out
   size_t count_ = 0;
   size_t grain_ = 1;
   const std::function<void(size_t, size_t)>* body_ = nullptr;

@@ -3,7 +3,10 @@
 #include <algorithm>
 #include <array>
 #include <cctype>
+#include <charconv>
 #include <cmath>
+#include <optional>
+#include <system_error>
 
 #include "base/fail.h"
 
@@ -24,33 +27,60 @@ std::string format_bytes(uint64_t bytes) {
 
 namespace {
 
-// 0 when the suffix is unknown. Suffix in lower case, without spaces.
-double unit_factor(std::string suffix) {
-  if (!suffix.empty() && suffix.back() == 'b') suffix.pop_back();
+// Suffix in lower case: "", "b", "k", "kb", "ki", "kib", ...
+std::optional<uint64_t> unit_factor(std::string_view suffix) {
+  if (suffix.ends_with('b')) suffix.remove_suffix(1);
   if (suffix.empty()) return 1;
-  const size_t power = std::string_view("kmgt").find(suffix[0]);
-  if (power == std::string_view::npos) return 0;
-  const auto exponent = static_cast<double>(power + 1);
-  if (suffix.size() == 1) return std::pow(1000.0, exponent);
-  return suffix.substr(1) == "i" ? std::pow(1024.0, exponent) : 0;
+  const size_t power = std::string_view("kmgt").find(suffix.front());
+  suffix.remove_prefix(1);
+  if (power == std::string_view::npos || !(suffix.empty() || suffix == "i")) return std::nullopt;
+  const uint64_t step = suffix.empty() ? 1000 : 1024;
+  uint64_t factor = step;
+  for (size_t i = 0; i < power; ++i) factor *= step;
+  return factor;
+}
+
+std::string lower_and_trimmed(std::string_view text) {
+  while (text.starts_with(' ')) text.remove_prefix(1);
+  while (text.ends_with(' ')) text.remove_suffix(1);
+  std::string lower(text);
+  std::transform(lower.begin(), lower.end(), lower.begin(),
+                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  return lower;
+}
+
+// Whole numbers are exact up to the limit; only a fraction goes through floating point.
+std::optional<uint64_t> bytes_of(std::string_view number, uint64_t factor) {
+  constexpr uint64_t kLimitBytes = uint64_t{1} << 63;
+  const char* const end = number.data() + number.size();
+  uint64_t whole = 0;
+  const auto [point, whole_error] = std::from_chars(number.data(), end, whole);
+  uint64_t bytes = 0;
+  if (whole_error != std::errc() || __builtin_mul_overflow(whole, factor, &bytes) || bytes >= kLimitBytes) {
+    return std::nullopt;
+  }
+  if (point != end) {
+    double fraction = 0;
+    const auto [stop, error] = std::from_chars(point, end, fraction);
+    if (error != std::errc() || stop != end || factor == 1) return std::nullopt;  // there is no half byte
+    bytes += static_cast<uint64_t>(std::llround(fraction * static_cast<double>(factor)));
+  }
+  if (bytes >= kLimitBytes || number.back() == '.') return std::nullopt;
+  return bytes;
 }
 
 }  // namespace
 
 Result<uint64_t> parse_bytes(std::string_view text) {
-  std::string compact;
-  for (const char c : text) {
-    if (c != ' ') compact += static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
-  }
-  const size_t digits = std::min(compact.find_first_not_of("0123456789."), compact.size());
-  const double factor = unit_factor(compact.substr(digits));
-  char* end = nullptr;
-  const std::string number = compact.substr(0, digits);
-  const double value = std::strtod(number.c_str(), &end) * factor;
-  if (number.empty() || number.front() == '.' || *end != '\0' || factor == 0 || !(value < 0x1p63)) {
-    return fail(ErrorCode::kInvalidArgument, "\"{}\" is not a size; write for example 512MiB, 8G or 1.5GB", text);
-  }
-  return static_cast<uint64_t>(value);
+  const std::string lower = lower_and_trimmed(text);
+  const std::string_view view = lower;
+  const size_t number_end = std::min(view.find_first_not_of("0123456789."), view.size());
+  const size_t suffix_begin = std::min(view.find_first_not_of(' ', number_end), view.size());
+  const auto factor = unit_factor(view.substr(suffix_begin));
+  const auto bytes = factor ? bytes_of(view.substr(0, number_end), *factor) : std::nullopt;
+  if (bytes) return *bytes;
+  return fail(ErrorCode::kInvalidArgument, "\"{}\" is not a size; write for example 512MiB, 8G or 1.5GB",
+              text);
 }
 
 }  // namespace sluice
