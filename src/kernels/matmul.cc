@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <vector>
 
+#include "kernels/decode_rows.h"
+
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "kernels/matmul.cc"
 #include "hwy/foreach_target.h"
@@ -75,8 +77,7 @@ void matmul_rows(const WeightMatrix& w, size_t row_begin, size_t row_end, const 
   std::vector<float> decoded(kDecodedRows * w.cols);
   for (size_t begin = row_begin; begin < row_end; begin += kDecodedRows) {
     const size_t rows = std::min(kDecodedRows, row_end - begin);
-    for (size_t r = 0; r < rows; ++r)
-      decode_row(w, static_cast<uint32_t>(begin + r), decoded.data() + r * w.cols);
+    decode_rows(w, begin, rows, decoded.data());
     HWY_DYNAMIC_DISPATCH(product_of_decoded_rows)
     (decoded.data(), rows, w.cols, x, x_stride, tokens, y + begin, y_stride);
   }
