@@ -114,9 +114,9 @@ class Session {
   Session& operator=(Session&&) noexcept;
   ~Session();
 
-  // Takes in request.context_ids and generates. kInvalidArgument for an empty context or ids outside the vocabulary;
-  // kOutOfBudget when context_ids alone do not fit; kIo when an expert could not be read. After an error the session
-  // is empty, and the next request works.
+  // Takes in request.context_ids and generates. kInvalidArgument for an empty context, ids outside the vocabulary or
+  // sampling options out of range, kOutOfBudget when context_ids alone do not fit: the session is then as it was. kIo
+  // when an expert could not be read, and any other error: the session is then empty, and the next request works.
   Result<GenerationResult> generate(const GenerationRequest& request);
 
   uint64_t context_tokens() const;  // the most this session can hold
@@ -159,6 +159,7 @@ class Engine {
   LoadedModel& loaded() { return *loaded_; }
 
  private:
+  friend Result<std::unique_ptr<Engine>> engine_on_model(std::unique_ptr<LoadedModel> loaded);
   Engine() = default;
   std::unique_ptr<LoadedModel> loaded_;
   std::unique_ptr<Tokenizer> tokenizer_;

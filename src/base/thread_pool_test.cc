@@ -90,6 +90,31 @@ TEST(ThreadPool, RunsARegionOnAllItsThreadsAtOnce) {
   EXPECT_EQ(ran_on.size(), kThreads);
 }
 
+TEST(ThreadPool, ReturnsOnlyWhenTheLastRangeHasEnded) {
+  ThreadPool pool(2);
+  const auto caller = std::this_thread::get_id();
+  for (int round = 0; round < 20; ++round) {
+    std::atomic<bool> worker_began = false;
+    std::atomic<bool> caller_ended = false;
+    std::atomic<bool> worker_ended = false;
+    // One range each: the caller has nothing left to do long before the worker is through.
+    pool.parallel_for(2, 1, [&](size_t, size_t) {
+      if (std::this_thread::get_id() == caller) {
+        worker_began.wait(false);
+        caller_ended = true;
+        caller_ended.notify_one();
+      } else {
+        worker_began = true;
+        worker_began.notify_one();
+        caller_ended.wait(false);
+        for (int i = 0; i < 10; ++i) std::this_thread::yield();
+        worker_ended = true;
+      }
+    });
+    ASSERT_TRUE(worker_ended) << "round " << round;
+  }
+}
+
 TEST(ThreadPool, MakesWhatOneRegionWroteVisibleToTheNextThousandsOfTimes) {
   ThreadPool pool(4);
   constexpr uint64_t kRounds = 5000;

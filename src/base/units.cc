@@ -65,7 +65,7 @@ std::optional<uint64_t> bytes_of(std::string_view number, uint64_t factor) {
     if (error != std::errc() || stop != end || factor == 1) return std::nullopt;  // there is no half byte
     bytes += static_cast<uint64_t>(std::llround(fraction * static_cast<double>(factor)));
   }
-  if (bytes >= kLimitBytes || number.back() == '.') return std::nullopt;
+  if (bytes >= kLimitBytes) return std::nullopt;
   return bytes;
 }
 

@@ -51,9 +51,10 @@ Result<CacheSize> CacheSize::parse(std::string_view text) {
     return size;
   }
   const std::string number(text.substr(0, text.size() - 1));
+  const bool is_plain = !number.empty() && number.find_first_not_of("0123456789.") == std::string::npos;
   char* end = nullptr;
-  const double percent = std::strtod(number.c_str(), &end);
-  if (number.empty() || *end != '\0' || !(percent > 0 && percent <= 100)) {
+  const double percent = is_plain ? std::strtod(number.c_str(), &end) : 0;
+  if (!is_plain || *end != '\0' || !(percent > 0 && percent <= 100)) {
     return fail(ErrorCode::kInvalidArgument, "\"{}\" is not a cache size; write for example 8GB, 512MiB or 25%", text);
   }
   size.percent = percent;
@@ -76,6 +77,10 @@ Result<EngineSizes> settle_sizes(const EngineOptions& options, const ModelConfig
   if (sizes.threads == 0) sizes.threads = usable_cores();
   if (sizes.threads > kMaxThreads) {
     return fail(ErrorCode::kInvalidArgument, "{} threads were asked for; expected 1 to {}", sizes.threads, kMaxThreads);
+  }
+  if (options.read_threads == 0 || options.read_threads > kMaxThreads) {
+    return fail(ErrorCode::kInvalidArgument, "{} read threads were asked for; expected 1 to {}", options.read_threads,
+                kMaxThreads);
   }
   return sizes;
 }

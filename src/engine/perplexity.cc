@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/fail.h"
+#include "checkpoint/strict_json.h"
 
 namespace sluice {
 namespace {
@@ -21,8 +22,7 @@ double negative_log_likelihood(std::span<const float> logits, int32_t target) {
 
 Result<PerplexityText> parse_perplexity_text(std::string_view json, const std::string& file_name,
                                              const ModelConfig& config) {
-  const auto parsed = nlohmann::json::parse(json, nullptr, /*allow_exceptions=*/false);
-  if (!parsed.is_object()) return fail(ErrorCode::kCorrupt, "{}: a JSON object with token_ids is expected", file_name);
+  SLUICE_ASSIGN(const nlohmann::json parsed, parse_strict_json(json, file_name));
   PerplexityText text;
   if (const auto window = parsed.find("window"); window != parsed.end()) {
     if (!window->is_number_unsigned() || window->get<uint64_t>() == 0) {
@@ -37,7 +37,7 @@ Result<PerplexityText> parse_perplexity_text(std::string_view json, const std::s
   for (const auto& id : *ids) {
     if (!id.is_number_unsigned() || id.get<uint64_t>() >= config.vocab_size) {
       return fail(ErrorCode::kCorrupt, "{}: token_ids[{}]: {} found, an id below {} expected", file_name, text.ids.size(),
-                  id.dump(), config.vocab_size);
+                  id.is_number() ? id.dump() : id.type_name(), config.vocab_size);
     }
     text.ids.push_back(id.get<int32_t>());
   }

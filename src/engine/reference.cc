@@ -189,11 +189,13 @@ class CaseReader {
   ReferenceCase case_;
 };
 
-// The numbers of a JSON array, each an integer in [0, below) or any number when below is 0.
+// The numbers of a field that is a JSON array, each an integer in [0, below) or any number when below is 0. Works on
+// the parsed value itself: copies of what is nested deep would need a stack as deep.
 template <class T>
-bool read_array(const nlohmann::json& array, uint64_t below, std::vector<T>& values) {
-  if (!array.is_array()) return false;
-  for (const auto& item : array) {
+bool read_array(const nlohmann::json& run, const char* name, uint64_t below, std::vector<T>& values) {
+  const auto array = run.is_object() ? run.find(name) : run.end();
+  if (array == run.end() || !array->is_array()) return false;
+  for (const auto& item : *array) {
     if (below == 0 ? !item.is_number() : !item.is_number_unsigned()) return false;
     if (below != 0 && item.template get<uint64_t>() >= below) return false;
     values.push_back(item.template get<T>());
@@ -238,10 +240,9 @@ Result<std::vector<GreedyCase>> parse_greedy(std::string_view json, const std::s
   std::vector<GreedyCase> cases;
   for (const auto& item : parsed) {
     GreedyCase one;
-    const auto field = [&](const char* name) { return item.is_object() ? item.value(name, nlohmann::json()) : item; };
-    const bool reads = read_array(field("prompt_ids"), config.vocab_size, one.prompt_ids) &&
-                       read_array(field("output_ids"), config.vocab_size, one.output_ids) &&
-                       read_array(field("margin"), 0, one.margins);
+    const bool reads = read_array(item, "prompt_ids", config.vocab_size, one.prompt_ids) &&
+                       read_array(item, "output_ids", config.vocab_size, one.output_ids) &&
+                       read_array(item, "margin", 0, one.margins);
     if (!reads || one.prompt_ids.empty() || one.margins.size() != one.output_ids.size()) {
       return fail(ErrorCode::kCorrupt,
                   "{}: run {}: prompt_ids (not empty), output_ids and margin are expected, ids below {}, a margin for "

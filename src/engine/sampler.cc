@@ -59,8 +59,11 @@ Result<int32_t> Sampler::sample(std::span<const float> logits) {
   std::vector<Candidate> candidates;
   for (const uint32_t id : order) {
     if (std::isnan(logits[id])) break;  // they stand last
-    const double above_best = double{logits[id]} - double{logits[order[0]]};
-    candidates.push_back({id, id == order[0] ? 1.0 : std::exp(above_best / options_.temperature)});
+    // Equal to the best is as likely as it, also where both are infinite and their difference is no number.
+    const double below_best = double{logits[order[0]]} - double{logits[id]};
+    const double weight = logits[id] == logits[order[0]] ? 1.0 : std::exp(-below_best / options_.temperature);
+    if (weight == 0) break;  // too unlikely to be told from never, and so is all that follows
+    candidates.push_back({id, weight});
   }
   if (options_.top_p < 1) keep_top_p(options_.top_p, candidates);
   while (candidates.back().weight < options_.min_p) candidates.pop_back();

@@ -88,9 +88,14 @@ Status Session::State::take_in(int32_t id) {
 
 namespace {
 
-Status check_request(const GenerationRequest& request, uint64_t context_tokens) {
+// What can be refused before the session is touched.
+Status check_request(const GenerationRequest& request, const ModelConfig& config, uint64_t context_tokens) {
   SLUICE_TRY(check_sampling(request.sampling));
   if (request.context_ids.empty()) return fail(ErrorCode::kInvalidArgument, "the prompt is empty: no token to start from");
+  for (const int32_t id : request.context_ids) {
+    if (id >= 0 && static_cast<uint32_t>(id) < config.vocab_size) continue;
+    return fail(ErrorCode::kInvalidArgument, "token id {} is outside the vocabulary of {}", id, config.vocab_size);
+  }
   if (request.context_ids.size() <= context_tokens) return {};
   return fail(ErrorCode::kOutOfBudget, "the prompt has {} tokens and the context holds {}: ask for a larger --context",
               request.context_ids.size(), context_tokens);
@@ -99,7 +104,7 @@ Status check_request(const GenerationRequest& request, uint64_t context_tokens) 
 }  // namespace
 
 Result<GenerationResult> Session::generate(const GenerationRequest& request) {
-  SLUICE_TRY(check_request(request, context_tokens()));
+  SLUICE_TRY(check_request(request, state_->loaded.checkpoint.config(), context_tokens()));
   auto result = run(request);
   if (!result) clear();  // a failed pass leaves the layers at different positions
   return result;

@@ -121,7 +121,7 @@ class CaseObserver : public ForwardObserver {
 class Verifier {
  public:
   Verifier(LoadedModel& loaded, const std::function<void(const VerifyRow&)>& on_row)
-      : loaded_(loaded), model_(*loaded.model), on_row_(on_row) {}
+      : model_(*loaded.model), on_row_(on_row) {}
 
   Status run_case(const ReferenceCase& reference) {
     for (const Schedule& schedule : schedules_of(reference.ids.size())) {
@@ -264,7 +264,6 @@ class Verifier {
     if (row.compared != 0) add(row);
   }
 
-  LoadedModel& loaded_;
   Model& model_;
   const std::function<void(const VerifyRow&)>& on_row_;
   VerifyReport report_;
@@ -273,7 +272,9 @@ class Verifier {
 }  // namespace
 
 bool VerifyReport::within() const {
-  return std::all_of(rows.begin(), rows.end(), [](const VerifyRow& row) { return row.within || !row.bounded; });
+  const auto bounded = [](const VerifyRow& row) { return row.bounded; };
+  return std::any_of(rows.begin(), rows.end(), bounded) &&
+         std::all_of(rows.begin(), rows.end(), [](const VerifyRow& row) { return row.within || !row.bounded; });
 }
 
 size_t verify_chunk_tokens(const std::vector<ReferenceCase>& cases) {

@@ -33,6 +33,7 @@ struct VerifyRow {
 
 struct VerifyReport {
   std::vector<VerifyRow> rows;
+  // Every bounded quantity is within its bound, and there is at least one.
   bool within() const;
 };
 

@@ -95,6 +95,7 @@ void SlotStore::ask(RequestCore& request, size_t position) {
   policy_->on_hit(expert);
   if (slot.reads_left > 0) {
     ++totals.misses;
+    if (slot.waiters.empty()) slot.was_abandoned = true;
     slot.waiters.push_back({&request, position});
     return;
   }
@@ -183,7 +184,7 @@ std::vector<ReadOp> SlotStore::grant_slots() {
 
 void SlotStore::start_reads(uint32_t slot, Miss miss, std::vector<ReadOp>& reads) {
   const auto plan = layout_.reads(miss.expert);
-  slots_[slot] = {miss.expert, 0, plan.size(), std::nullopt, std::move(miss.waiters)};
+  slots_[slot] = {miss.expert, 0, plan.size(), std::nullopt, false, std::move(miss.waiters)};
   slot_of_[miss.expert] = slot;
   policy_->on_insert(miss.expert);
   for (const SlotRead& read : plan) {
@@ -227,9 +228,16 @@ void SlotStore::deliver(Slot& slot) {
 
 void SlotStore::drop(uint32_t slot_number) {
   Slot& slot = slots_[slot_number];
-  for (const Waiter& waiter : slot.waiters) waiter.request->fail_with(*slot.error);
   policy_->on_evict(slot.expert);
   slot_of_[slot.expert] = kNoSlot;
+  for (const Waiter& waiter : slot.waiters) {
+    if (slot.was_abandoned) {
+      // They came after whoever this read was for: it is read anew for them.
+      wait_for_slot(slot.expert, waiter);
+    } else {
+      waiter.request->fail_with(*slot.error);
+    }
+  }
   slot = Slot{};
   free_slots_.push_back(slot_number);
 }

@@ -54,6 +54,7 @@ class SlotStore final : public ExpertStore, private RequestDesk {
     uint32_t pins = 0;            // leases, and arrivals that requests have not handed out yet
     size_t reads_left = 0;        // > 0: being read, and nobody else's until all of its reads have ended
     std::optional<Error> error;   // of the first of its reads that failed
+    bool was_abandoned = false;   // whoever it was read for had gone before those who wait now came
     std::vector<Waiter> waiters;  // who gets the expert when the reads have ended
   };
   // An expert that is wanted and has no slot yet.

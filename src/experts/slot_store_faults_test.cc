@@ -103,6 +103,18 @@ TEST(SlotStoreFaults, AFailureThatNobodyWaitsForAnyMoreReachesNobody) {
   ask_and_take(experts, *store, 0, {1});
 }
 
+TEST(SlotStoreFaults, WhoComesAfterAnAbandonedReadIsNotHurtByItsFailure) {
+  TestExperts experts;
+  auto [store, faults] = experts.open_faulty(2);
+  faults->hold();
+  faults->fail_op(0);
+  { const ExpertRequest dropped = request_or_die(*store, 0, {1}); }
+  ExpertRequest late = request_or_die(*store, 0, {1});  // finds the read that will fail still in flight
+  faults->release();
+  take_all(experts, late, 0, {1});
+  EXPECT_EQ(store->counters().failed_reads, 1u);
+}
+
 TEST(SlotStoreFaults, AFailedExpertGivesItsSlotToWhoWaits) {
   TestExperts experts;
   auto [store, faults] = experts.open_faulty(1);

@@ -58,7 +58,8 @@ uint64_t Model::workspace_bytes(const ModelConfig& config, size_t max_chunk_toke
   const uint64_t k = config.num_experts_per_tok;
   const uint64_t heads_width = uint64_t{config.num_attention_heads} * config.head_dim;
   const uint64_t mixing = (2 + hc) * hc + hc + hc * hc;
-  const uint64_t compressor = 4 * std::max(config.head_dim, config.index_head_dim);
+  const uint64_t widest_row = std::max(config.head_dim, config.index_head_dim);
+  const uint64_t compressor = 4 * widest_row;
   const uint64_t attention = config.q_lora_rank + heads_width + config.head_dim + compressor +
                              uint64_t{config.index_n_heads} * (config.index_head_dim + 1) +
                              uint64_t{config.o_groups} * config.o_lora_rank;
@@ -67,7 +68,7 @@ uint64_t Model::workspace_bytes(const ModelConfig& config, size_t max_chunk_toke
   const uint64_t mtp = (2 + hc) * hidden;
   const uint64_t per_token = 2 * hidden + mtp + mixing + std::max(attention, experts);
   constexpr uint64_t kArrays = 64;  // each array is rounded up to a cache line
-  return (per_token * max_chunk_tokens + config.head_dim + kArrays * 16) * sizeof(float);
+  return (per_token * max_chunk_tokens + widest_row + kArrays * 16) * sizeof(float);
 }
 
 ForwardContext Model::context(ForwardObserver* observer) { return {parts_.config, *parts_.pool, workspace_, observer}; }

@@ -21,8 +21,8 @@ Result<StoredMatrix> find_matrix(const Checkpoint& checkpoint, const std::string
   const TensorInfo* any = checkpoint.find(weight_name);
   if (any != nullptr && any->dtype == DType::kI8) {
     if (cols % kMXFP4BlockSize != 0) {
-      return fail(ErrorCode::kUnsupported, "{}: MXFP4 with {} columns; a multiple of {} is expected", weight_name, cols,
-                  kMXFP4BlockSize);
+      return fail(ErrorCode::kUnsupported, "{}: tensor {} is MXFP4 with {} columns; a multiple of {} was expected",
+                  checkpoint.files()[any->extent.file].filename().string(), weight_name, cols, kMXFP4BlockSize);
     }
     found.format = WeightFormat::kMXFP4;
     SLUICE_ASSIGN(found.weight, checkpoint.require(weight_name, {DType::kI8}, {rows, cols / 2}));

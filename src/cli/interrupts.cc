@@ -1,0 +1,91 @@
+#include "cli/interrupts.h"
+
+#include <poll.h>
+#include <sys/eventfd.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <utility>
+
+#include "base/fail.h"
+
+namespace sluice {
+namespace {
+
+sigset_t only_ctrl_c() {
+  sigset_t set;
+  sigemptyset(&set);
+  sigaddset(&set, SIGINT);
+  return set;
+}
+
+// As if nobody had caught it: the shell sees a process that was interrupted.
+void end_by_ctrl_c() {
+  std::signal(SIGINT, SIG_DFL);
+  const sigset_t set = only_ctrl_c();
+  pthread_sigmask(SIG_UNBLOCK, &set, nullptr);
+  std::raise(SIGINT);
+}
+
+bool ctrl_c_is_ignored() {
+  struct sigaction action {};
+  return sigaction(SIGINT, nullptr, &action) == 0 && action.sa_handler == SIG_IGN;
+}
+
+}  // namespace
+
+// A blocked signal waits in the kernel, and a signalfd hands it out: there is no handler, so nothing that a handler
+// may not do.
+Result<Interrupts> Interrupts::catch_them() {
+  sigset_t set = only_ctrl_c();
+  // A blocked signal is kept even when it is ignored; so do not look at it then.
+  if (ctrl_c_is_ignored()) sigemptyset(&set);
+  sigset_t before;
+  pthread_sigmask(SIG_BLOCK, &set, &before);
+  const int descriptor = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+  if (descriptor < 0) {
+    const int error = errno;
+    pthread_sigmask(SIG_SETMASK, &before, nullptr);
+    return fail(ErrorCode::kIo, "cannot watch for Ctrl-C: {}", errno_text(error));
+  }
+  return Interrupts(descriptor, before);
+}
+
+Interrupts::Interrupts(Interrupts&& other) noexcept
+    : descriptor_(std::exchange(other.descriptor_, -1)), before_(other.before_) {}
+
+Interrupts::~Interrupts() {
+  if (descriptor_ < 0) return;
+  while (take()) continue;  // one that came too late to matter must not end the process now
+  close(descriptor_);
+  pthread_sigmask(SIG_SETMASK, &before_, nullptr);
+}
+
+bool Interrupts::take() const {
+  signalfd_siginfo info;
+  return read(descriptor_, &info, sizeof(info)) == sizeof(info);
+}
+
+InterruptWatch::InterruptWatch(const Interrupts& interrupts)
+    : end_descriptor_(eventfd(0, EFD_CLOEXEC)), thread_([this, &interrupts] { watch(interrupts); }) {}
+
+InterruptWatch::~InterruptWatch() {
+  const uint64_t one = 1;
+  while (::write(end_descriptor_, &one, sizeof(one)) < 0 && errno == EINTR) continue;
+  thread_.join();
+  close(end_descriptor_);
+}
+
+void InterruptWatch::watch(const Interrupts& interrupts) {
+  while (true) {
+    pollfd waiting[] = {{interrupts.descriptor(), POLLIN, 0}, {end_descriptor_, POLLIN, 0}};
+    if (poll(waiting, 2, -1) < 0 && errno != EINTR) return;
+    if ((waiting[1].revents & POLLIN) != 0) return;
+    if (!interrupts.take()) continue;
+    if (asked_.stop_requested()) end_by_ctrl_c();
+    asked_.request_stop();
+  }
+}
+
+}  // namespace sluice

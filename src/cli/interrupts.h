@@ -1,0 +1,54 @@
+// Ctrl-C as a value: something to wait for, or a stop token.
+#pragma once
+
+#include <csignal>
+#include <stop_token>
+#include <thread>
+
+#include "sluice/result.h"
+
+namespace sluice {
+
+// While it lives, Ctrl-C does not end the process: it waits to be taken. Make it before the threads that shall live
+// with it; at most one at a time. A process that ignores Ctrl-C (one in the background) goes on ignoring it.
+class Interrupts {
+ public:
+  // kIo when the system has no descriptor left.
+  static Result<Interrupts> catch_them();
+  Interrupts(Interrupts&& other) noexcept;
+  Interrupts& operator=(Interrupts&&) = delete;
+  ~Interrupts();
+
+  // Becomes readable when Ctrl-C was pressed, for poll().
+  int descriptor() const { return descriptor_; }
+  // Takes one Ctrl-C; false when none was pressed.
+  bool take() const;
+
+ private:
+  Interrupts(int descriptor, sigset_t before) : descriptor_(descriptor), before_(before) {}
+
+  int descriptor_;
+  sigset_t before_;  // the thread's signal mask
+};
+
+// While it lives, a first Ctrl-C asks token() to stop, and a second one ends the process. One at a time.
+class InterruptWatch {
+ public:
+  // `interrupts` must outlive this object.
+  explicit InterruptWatch(const Interrupts& interrupts);
+  InterruptWatch(const InterruptWatch&) = delete;
+  InterruptWatch& operator=(const InterruptWatch&) = delete;
+  ~InterruptWatch();
+
+  std::stop_token token() const { return asked_.get_token(); }
+  bool interrupted() const { return asked_.stop_requested(); }
+
+ private:
+  void watch(const Interrupts& interrupts);
+
+  std::stop_source asked_;
+  int end_descriptor_;  // written to when the watch shall end
+  std::thread thread_;
+};
+
+}  // namespace sluice

@@ -1,0 +1,114 @@
+#include "cli/model_options.h"
+
+#include <CLI/CLI.hpp>
+
+#include "base/fail.h"
+#include "base/units.h"
+#include "cli/find_model.h"
+
+namespace sluice {
+namespace {
+
+StreamMode stream_mode_of(const std::string& name) {
+  if (name == "resident") return StreamMode::kResident;
+  return name == "mmap" ? StreamMode::kMmap : StreamMode::kDirect;
+}
+
+// Loading a large checkpoint only to find that it has no tokenizer would be unkind.
+Status check_tokenizer(const std::filesystem::path& folder) {
+  std::error_code error;
+  if (!std::filesystem::exists(folder / "config.json", error)) return {};  // opening it says so better
+  if (std::filesystem::exists(folder / "tokenizer.json", error)) return {};
+  return fail(ErrorCode::kNotFound, "{}: there is no tokenizer.json, so text cannot become tokens", folder.string());
+}
+
+}  // namespace
+
+void add_model_option(CLI::App& app, ModelOptions& options) {
+  app.add_option("-m,--model", options.folder, "the checkpoint's folder; else $SLUICE_MODEL, else models/tiny-v4")
+      ->type_name("DIR")
+      ->group("Model");
+}
+
+void add_streaming_options(CLI::App& app, ModelOptions& options) {
+  app.add_option("--stream", options.stream, "where experts live: direct (default), mmap or resident")
+      ->check(CLI::IsMember({"direct", "mmap", "resident"}).description(""))
+      ->type_name("MODE")
+      ->group("Model");
+  app.add_option("--cache", options.cache, "room for experts, as 8GB, 512MiB or 25%; default: what fits")
+      ->type_name("SIZE")
+      ->group("Model");
+  app.add_option("--threads", options.threads, "threads that compute; default: one per core")
+      ->type_name("N")
+      ->group("Model");
+  app.add_option("--read-threads", options.read_threads, "expert reads in flight; default: 8")
+      ->type_name("N")
+      ->group("Model");
+}
+
+void add_sequence_options(CLI::App& app, ModelOptions& options) {
+  app.add_option("--context", options.context_tokens, "tokens the context holds; default: 32768, or the model's limit")
+      ->type_name("N")
+      ->group("Model");
+  app.add_option("--chunk", options.chunk_tokens, "tokens of a prompt taken in at once; default: 512")
+      ->type_name("N")
+      ->group("Model");
+}
+
+Result<EngineOptions> engine_options(const ModelOptions& options) {
+  EngineOptions engine;
+  engine.stream = stream_mode_of(options.stream);
+  engine.threads = options.threads;
+  engine.read_threads = options.read_threads;
+  engine.context_tokens = options.context_tokens;
+  engine.chunk_tokens = options.chunk_tokens;
+  if (!options.cache.empty()) {
+    auto cache = CacheSize::parse(options.cache);
+    if (!cache) return tl::unexpected(std::move(cache).error().in("--cache"));
+    if (engine.stream != StreamMode::kDirect) {
+      return fail(ErrorCode::kInvalidArgument,
+                  "--cache is for --stream direct: resident holds every expert, and mmap leaves them to the page cache");
+    }
+    engine.cache = *cache;
+  }
+  SLUICE_ASSIGN(engine.model_folder, find_model(places_of_this_process(options.folder)));
+  return engine;
+}
+
+std::function<void(const LoadProgress&)> show_loading(ProgressLine& line) {
+  return [&line](const LoadProgress& progress) {
+    line.update_bytes(std::string("loading ") + progress.what, progress.bytes_done, progress.bytes_total);
+  };
+}
+
+Result<std::unique_ptr<Engine>> open_engine(const ModelOptions& options, Console& console,
+                                            const std::stop_token& cancel) {
+  SLUICE_ASSIGN(EngineOptions engine_choice, engine_options(options));
+  SLUICE_TRY(check_tokenizer(engine_choice.model_folder));
+  ProgressLine line(console.err);
+  if (!console.quiet) engine_choice.on_progress = show_loading(line);
+  engine_choice.cancel = cancel;
+  SLUICE_ASSIGN(auto engine, Engine::open(engine_choice));
+  line.clear();
+  if (console.verbose) {
+    console.err.write(engine_choice.model_folder.string() + "\n" +
+                      describe_plan(engine->memory_plan(), engine->stream_mode()));
+  }
+  return engine;
+}
+
+std::string describe_plan(const MemoryPlan& plan, StreamMode mode) {
+  std::string experts = fmt::format("{}: {} of {} experts", format_bytes(plan.experts_bytes), plan.slots, plan.experts);
+  if (mode == StreamMode::kMmap) experts = fmt::format("in the page cache: {} experts", plan.experts);
+  return fmt::format(
+      "  dense weights  {}\n"
+      "  context        {}\n"
+      "  workspace      {}\n"
+      "  experts        {} ({})\n"
+      "  together       {} of {} available\n",
+      format_bytes(plan.dense_bytes), format_bytes(plan.kv_bytes), format_bytes(plan.workspace_bytes), experts,
+      stream_mode_name(mode), format_bytes(plan.total_bytes()),
+      plan.available_bytes == 0 ? "an unknown amount" : format_bytes(plan.available_bytes));
+}
+
+}  // namespace sluice

@@ -1,0 +1,46 @@
+// The options that say which model runs and how, shared by the subcommands.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <stop_token>
+#include <string>
+
+#include "cli/console.h"
+#include "cli/progress_line.h"
+#include "sluice/engine.h"
+
+namespace sluice {
+
+struct ModelOptions {
+  std::string folder;  // -m; empty: see find_model.h
+  std::string stream = "direct";
+  std::string cache;  // empty: what fits
+  size_t threads = 0;
+  size_t read_threads = 8;
+  uint64_t context_tokens = 0;
+  size_t chunk_tokens = 512;
+};
+
+// Declares -m; --stream, --cache, --threads, --read-threads; --context, --chunk. `options` must live as long as `app`.
+void add_model_option(CLI::App& app, ModelOptions& options);
+void add_streaming_options(CLI::App& app, ModelOptions& options);
+void add_sequence_options(CLI::App& app, ModelOptions& options);
+
+// Checks the options and finds the model's folder. kInvalidArgument names the option.
+Result<EngineOptions> engine_options(const ModelOptions& options);
+
+// Shows a checkpoint's loading on `line`, which must outlive the function.
+std::function<void(const LoadProgress&)> show_loading(ProgressLine& line);
+
+// Opens an engine that text can be given to: kNotFound, before anything is loaded, when the folder has no tokenizer.
+// Progress goes to console.err, and with --verbose the memory plan too.
+Result<std::unique_ptr<Engine>> open_engine(const ModelOptions& options, Console& console,
+                                            const std::stop_token& cancel);
+
+// What --verbose says about where memory goes: a few lines.
+std::string describe_plan(const MemoryPlan& plan, StreamMode mode);
+
+}  // namespace sluice

@@ -1,0 +1,43 @@
+#include "cli/verify_table.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "cli/test_output.h"
+
+namespace sluice {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::Not;
+using ::testing::StartsWith;
+
+VerifyRow logits_row() {
+  return {.subject = "short", .schedule = "whole", .quantity = "logits", .compared = 9, .mean_error = 2e-5,
+          .largest_error = 3e-4};
+}
+
+TEST(VerifyTable, SaysWhatIsBeyondAndWhatOnlyInforms) {
+  const Output plain = Output::none();
+  VerifyRow row = logits_row();
+  row.within = false;
+  EXPECT_THAT(verify_line(row, plain), HasSubstr("BEYOND"));
+  EXPECT_THAT(verify_line(row, plain), HasSubstr("2.0e-05"));
+  row.bounded = false;
+  EXPECT_THAT(verify_line(row, plain), HasSubstr("(for information)"));
+  EXPECT_THAT(verify_line(row, plain), Not(HasSubstr("BEYOND")));
+}
+
+TEST(VerifyTable, EndsWithPassOrFail) {
+  const Output plain = Output::none();
+  VerifyReport report;
+  report.rows = {logits_row(), logits_row()};
+  EXPECT_THAT(verify_verdict(report, plain), StartsWith("PASS: all 2 quantities"));
+  report.rows[0].within = false;
+  EXPECT_THAT(verify_verdict(report, plain), StartsWith("FAIL: 1 of 2 quantities"));
+  report.rows[0].bounded = false;
+  EXPECT_THAT(verify_verdict(report, plain), StartsWith("PASS: all 1 quantities"));
+}
+
+}  // namespace
+}  // namespace sluice

@@ -1,0 +1,115 @@
+#include "model/indexer.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <numeric>
+
+#include "model/sublayer_testing.h"
+
+namespace sluice {
+namespace {
+
+using namespace testing;
+
+constexpr double kBase = 160000;
+constexpr size_t kTokens = 43;  // ten blocks, and a part of the eleventh
+
+class Indexer : public ::testing::Test {
+ protected:
+  Indexer() : bench_(small_config()), rope_(bench_.config().qk_rope_head_dim, kBase, nullptr) {
+    const ModelConfig& config = bench_.config();
+    const uint32_t width = config.index_head_dim;
+    weights_.wq_b = bench_.matrix(config.index_n_heads * width, config.q_lora_rank);
+    weights_.weights_proj = bench_.matrix(config.index_n_heads, config.hidden_size);
+    weights_.compressor.wkv = bench_.matrix(2 * width, config.hidden_size);
+    weights_.compressor.wgate = bench_.matrix(2 * width, config.hidden_size);
+    weights_.compressor.ape = bench_.floats(size_t{4} * 2 * width);
+    weights_.compressor.norm = bench_.floats(width, 1, 0.3F);
+    x_ = bench_.floats(kTokens * config.hidden_size);
+    qr_ = bench_.floats(kTokens * config.q_lora_rank);
+  }
+
+  CompressorState new_state() const {
+    auto state = CompressorState::create({4, bench_.config().index_head_dim, true}, kTokens);
+    EXPECT_TRUE(state.has_value());
+    return std::move(*state);
+  }
+
+  std::vector<std::vector<uint32_t>> select(CompressorState& state, size_t begin, size_t count) {
+    const auto ids = some_ids(count);
+    return select_blocks(bench_.context(), weights_, rope_, x_.data() + begin * bench_.config().hidden_size,
+                         qr_.data() + begin * bench_.config().q_lora_rank, {ids, begin}, state);
+  }
+
+  // The page's score of a block for a token, over the keys that the compressor made.
+  double plain_score(const CompressorState& state, size_t token, size_t block) const {
+    const ModelConfig& config = bench_.config();
+    const size_t width = config.index_head_dim;
+    const Doubles qr = as_doubles(std::span(qr_).subspan(token * config.q_lora_rank, config.q_lora_rank));
+    Doubles q = product(weights_.wq_b, qr);
+    const Doubles head_weights =
+        product(weights_.weights_proj,
+                as_doubles(std::span(x_).subspan(token * config.hidden_size, config.hidden_size)));
+    const Doubles key = as_doubles({state.rows().row(block), width});
+    double score = 0;
+    for (size_t head = 0; head < config.index_n_heads; ++head) {
+      const std::span query = std::span(q).subspan(head * width, width);
+      turn(query, config.qk_rope_head_dim, kBase, static_cast<double>(token));
+      const double agreement = inner_product(query, key) / std::sqrt(static_cast<double>(width));
+      score += head_weights[head] / std::sqrt(static_cast<double>(config.index_n_heads)) *
+               std::max(agreement, 0.0);
+    }
+    return score;
+  }
+
+  SublayerBench bench_;
+  Rope rope_;
+  IndexerWeights weights_;
+  std::vector<float> x_, qr_;
+};
+
+TEST_F(Indexer, AllVisibleBlocksWhenThereAreFew) {
+  CompressorState state = new_state();
+  const auto selected = select(state, 0, kTokens);
+  ASSERT_EQ(selected.size(), kTokens);
+  for (size_t t = 0; t < 4 * 4 + 3; ++t) {  // until index_topk + 1 blocks are visible
+    std::vector<uint32_t> all((t + 1) / 4);
+    std::iota(all.begin(), all.end(), 0U);
+    EXPECT_EQ(selected[t], all) << "token " << t;
+  }
+}
+
+TEST_F(Indexer, TheBlocksOfLargestScoreAscendingAndNoneFromTheFuture) {
+  CompressorState state = new_state();
+  const auto selected = select(state, 0, kTokens);
+  bool others_left_out = false;
+  for (size_t t = 19; t < kTokens; ++t) {
+    std::vector<double> scores;
+    for (size_t block = 0; block < (t + 1) / 4; ++block) scores.push_back(plain_score(state, t, block));
+    std::vector<uint32_t> best(scores.size());
+    std::iota(best.begin(), best.end(), 0U);
+    std::sort(best.begin(), best.end(), [&](uint32_t a, uint32_t b) { return scores[a] > scores[b]; });
+    best.resize(bench_.config().index_topk);
+    std::sort(best.begin(), best.end());
+    EXPECT_EQ(selected[t], best) << "token " << t;
+    others_left_out |= best.back() != bench_.config().index_topk - 1;
+  }
+  EXPECT_TRUE(others_left_out);
+}
+
+TEST_F(Indexer, TheChoiceDoesNotDependOnTheCut) {
+  CompressorState whole = new_state();
+  const auto expected = select(whole, 0, kTokens);
+  for (const size_t size : {size_t{1}, size_t{5}, size_t{16}}) {
+    CompressorState state = new_state();
+    for (size_t begin = 0; begin < kTokens; begin += size) {
+      const size_t count = std::min(size, kTokens - begin);
+      const auto selected = select(state, begin, count);
+      for (size_t t = 0; t < count; ++t) EXPECT_EQ(selected[t], expected[begin + t]) << "chunks of " << size;
+    }
+  }
+}
+
+}  // namespace
+}  // namespace sluice

@@ -1,0 +1,198 @@
+// What `verify` says about models that are right, and about references that are wrong.
+#include "engine/verify.h"
+
+#include <gtest/gtest.h>
+
+#include <functional>
+#include <limits>
+#include <set>
+
+#include "reference_files.h"
+
+namespace sluice {
+namespace {
+
+using namespace testing;
+
+std::set<std::string> quantities(const VerifyReport& report) {
+  std::set<std::string> names;
+  for (const VerifyRow& row : report.rows) names.insert(row.quantity);
+  return names;
+}
+
+std::set<std::string> schedules(const VerifyReport& report) {
+  std::set<std::string> names;
+  for (const VerifyRow& row : report.rows) names.insert(row.schedule);
+  return names;
+}
+
+class EveryVariant : public ::testing::TestWithParam<const char*> {};
+INSTANTIATE_TEST_SUITE_P(Verify, EveryVariant, ::testing::Values("variant-bf16", "variant-pro"));
+
+TEST_P(EveryVariant, IsWithinBoundsInEverySchedule) {
+  const auto folder = kVariants / GetParam();
+  const auto cases = reference_cases(folder / "reference.safetensors", config_of(folder));
+  const auto loaded = load_for(folder, cases);
+  ASSERT_NE(loaded, nullptr);
+  const VerifyReport report = verify_or_fail(*loaded, cases, {});
+  EXPECT_TRUE(report.within());
+  EXPECT_EQ(rows_outside(report), "");
+  EXPECT_EQ(quantities(report), (std::set<std::string>{"experts", "logits", "greedy logits"}));
+  EXPECT_TRUE(schedules(report).contains("whole"));
+  for (const char* schedule : {"chunks of 1", "chunks of 7", "chunks of 64", "prefill 210 + decode"}) {
+    EXPECT_TRUE(schedules(report).contains(schedule)) << schedule;
+  }
+}
+
+// The short case of tiny-v4 alone, to be tampered with.
+class ShortCase : public ::testing::Test {
+ protected:
+  static void SetUpTestSuite() {
+    cases_ = reference_cases(kTinyV4Reference / "reference.safetensors", config_of(kTinyV4));
+    ASSERT_FALSE(cases_.empty());
+    cases_.resize(1);
+    loaded_ = load_for(kTinyV4, cases_);
+    ASSERT_NE(loaded_, nullptr);
+  }
+  static void TearDownTestSuite() { loaded_.reset(); }
+
+  // The quantities outside their bounds after the case was changed; the report is within exactly when none of
+  // those is bounded.
+  static std::set<std::string> outside(const std::function<void(ReferenceCase&)>& tamper) {
+    std::vector<ReferenceCase> tampered = cases_;
+    tamper(tampered[0]);
+    const VerifyReport report = verify_or_fail(*loaded_, tampered, {});
+    std::set<std::string> names;
+    bool bounded = false;
+    for (const VerifyRow& row : report.rows) {
+      if (row.within) continue;
+      names.insert(row.quantity);
+      bounded |= row.bounded;
+    }
+    EXPECT_EQ(report.within(), !bounded);
+    return names;
+  }
+
+  static inline std::vector<ReferenceCase> cases_;
+  static inline std::unique_ptr<LoadedModel> loaded_;
+};
+
+using Names = std::set<std::string>;
+
+TEST_F(ShortCase, IsWithinBoundsInEveryQuantity) {
+  const VerifyReport report = verify_or_fail(*loaded_, cases_, {});
+  EXPECT_TRUE(report.within());
+  EXPECT_EQ(rows_outside(report), "");
+  EXPECT_EQ(quantities(report), (Names{"experts", "index blocks", "routing weights", "attention", "streams",
+                                       "logits", "MTP logits"}));
+  EXPECT_EQ(schedules(report), (Names{"whole", "chunks of 1", "chunks of 7", "prefill 24 + decode"}));
+}
+
+TEST_F(ShortCase, OneWrongExpertIsOutside) {
+  EXPECT_EQ(outside([](ReferenceCase& one) {
+              int64_t& expert = one.layers[7].experts.values[47 * 6];
+              expert = (expert + 1) % 64;
+              // Not one of the others by chance.
+              while (std::count(one.layers[7].experts.values.end() - 6, one.layers[7].experts.values.end(),
+                                expert) > 1) {
+                expert = (expert + 1) % 64;
+              }
+            }),
+            (Names{"experts"}));
+}
+
+TEST_F(ShortCase, OneWrongLogitIsOutside) {
+  EXPECT_EQ(outside([](ReferenceCase& one) { one.logits.values.back() += 0.1F; }), (Names{"logits"}));
+}
+
+TEST_F(ShortCase, LogitsThatAreAllALittleOffAreOutside) {
+  // Each by less than the largest error allowed, all by more than the mean one.
+  EXPECT_EQ(outside([](ReferenceCase& one) {
+              for (float& logit : one.logits.values) logit *= 1.0002F;
+            }),
+            (Names{"logits"}));
+}
+
+TEST_F(ShortCase, AReferenceThatIsNoNumberIsOutside) {
+  EXPECT_EQ(
+      outside([](ReferenceCase& one) { one.logits.values[5] = std::numeric_limits<float>::quiet_NaN(); }),
+      (Names{"logits"}));
+}
+
+TEST_F(ShortCase, OneWrongMtpLogitIsOutside) {
+  EXPECT_EQ(outside([](ReferenceCase& one) { one.mtp_logits.values.front() += 0.1F; }),
+            (Names{"MTP logits"}));
+}
+
+TEST_F(ShortCase, AnotherPromptIsOutside) {
+  EXPECT_TRUE(outside([](ReferenceCase& one) { one.ids[0] = (one.ids[0] + 1) % 2048; }).contains("logits"));
+}
+
+TEST_F(ShortCase, QuantitiesForALookInsideDecideNothing) {
+  const Names inside = {"attention", "index blocks", "routing weights", "streams"};
+  EXPECT_EQ(outside([](ReferenceCase& one) {
+              one.layers[0].weights.values[0] += 0.1F;
+              one.layers[3].attention.values[0] += 10;
+              one.layers[7].streams.values[0] += 10;
+              one.layers[4].index_topk.values.back() = 0;
+              one.layers[4].index_topk.values.front() = 0;
+            }),
+            inside);
+}
+
+TEST_F(ShortCase, NothingComparedIsNotWithin) {
+  std::vector<ReferenceCase> bare(1);
+  bare[0].name = "bare";
+  bare[0].ids = cases_[0].ids;
+  bare[0].layers.resize(cases_[0].layers.size());
+  const VerifyReport report = verify_or_fail(*loaded_, bare, {});
+  EXPECT_TRUE(report.rows.empty());
+  EXPECT_FALSE(report.within());
+}
+
+TEST_F(ShortCase, AWrongGreedyTokenIsOutsideUnlessItWasAnybodys) {
+  auto greedy = greedy_cases(loaded_->model->config());
+  ASSERT_GT(greedy.size(), 2U);
+  greedy = {greedy[2]};  // the shortest
+  EXPECT_TRUE(verify_or_fail(*loaded_, {}, greedy).within());
+  auto tampered = greedy;
+  tampered[0].output_ids[2] ^= 1;
+  const VerifyReport report = verify_or_fail(*loaded_, {}, tampered);
+  EXPECT_FALSE(report.within());
+  EXPECT_GE(report.rows[0].different, 1U);
+  tampered[0].margins[2] = 0.001;  // then nothing is compared from there on
+  EXPECT_TRUE(verify_or_fail(*loaded_, {}, tampered).within());
+}
+
+TEST(Verify, AWrongLogitOfTheGreedyContinuationIsOutside) {
+  const auto folder = kVariants / "variant-bf16";
+  auto cases = reference_cases(folder / "reference.safetensors", config_of(folder));
+  ASSERT_EQ(cases.size(), 1U);
+  cases[0].ids.resize(cases[0].greedy_prompt_tokens);  // the rest of the case has a test of its own
+  cases[0].positions.clear();
+  cases[0].layers.assign(cases[0].layers.size(), {});
+  const auto loaded = load_for(folder, cases);
+  ASSERT_NE(loaded, nullptr);
+  EXPECT_TRUE(verify_or_fail(*loaded, cases, {}).within());
+  cases[0].greedy_logits.values[700] += 0.1F;
+  EXPECT_EQ(quantities(verify_or_fail(*loaded, cases, {})), (Names{"greedy logits"}));
+  EXPECT_FALSE(verify_or_fail(*loaded, cases, {}).within());
+}
+
+TEST(Verify, MtpLogitsOfAModelWithoutMtpAreAnError) {
+  const auto folder = kVariants / "variant-bf16";
+  std::vector<ReferenceCase> cases(1);
+  cases[0].name = "odd";
+  cases[0].ids = {1, 2, 3};
+  cases[0].layers.resize(3);
+  cases[0].mtp_positions = {0};
+  cases[0].mtp_logits = {1, 256, std::vector<float>(256)};
+  const auto loaded = load_for(folder, cases);
+  ASSERT_NE(loaded, nullptr);
+  const auto report = verify(*loaded, cases, {}, {});
+  ASSERT_FALSE(report.has_value());
+  EXPECT_EQ(report.error().code, ErrorCode::kInvalidArgument);
+}
+
+}  // namespace
+}  // namespace sluice
