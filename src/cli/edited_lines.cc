@@ -15,7 +15,8 @@ namespace {
 
 constexpr int kHistoryLines = 1000;
 
-// Line editing counts characters by the locale. Where that knows ASCII only, as in most containers, take UTF-8.
+// Line editing counts characters by the locale. Where that knows ASCII only, as in most containers, take
+// UTF-8.
 void use_utf8() {
   std::setlocale(LC_CTYPE, "");
   if (std::string_view(nl_langinfo(CODESET)) != "UTF-8") std::setlocale(LC_CTYPE, "C.UTF-8");
@@ -50,16 +51,18 @@ bool EditedLines::set_up(std::FILE* screen) {
   history_ = history_init();
   if (editor_ == nullptr || history_ == nullptr) return false;
   el_set(editor_, EL_CLIENTDATA, this);
-  el_set(editor_, EL_PROMPT, +[](EditLine* editor) {
-    EditedLines* self = nullptr;
-    el_get(editor, EL_CLIENTDATA, &self);
-    return self->prompt_.data();
-  });
-  el_set(editor_, EL_GETCFN, +[](EditLine* editor, wchar_t* character) {
-    EditedLines* self = nullptr;
-    el_get(editor, EL_CLIENTDATA, &self);
-    return self->next_character(character);
-  });
+  el_set(
+      editor_, EL_PROMPT, +[](EditLine* editor) {
+        EditedLines* self = nullptr;
+        el_get(editor, EL_CLIENTDATA, &self);
+        return self->prompt_.data();
+      });
+  el_set(
+      editor_, EL_GETCFN, +[](EditLine* editor, wchar_t* character) {
+        EditedLines* self = nullptr;
+        el_get(editor, EL_CLIENTDATA, &self);
+        return self->next_character(character);
+      });
   el_set(editor_, EL_EDITOR, "emacs");
   el_set(editor_, EL_SIGNAL, 0);
   el_set(editor_, EL_BIND, "^R", "em-inc-search-prev", nullptr);
@@ -83,6 +86,7 @@ Result<TypedLine> EditedLines::read(std::string_view prompt) {
   prompt_ = prompt;
   interrupted_ = false;
   el_resize(editor_);
+  el_set(editor_, EL_PREP_TERM, 1);  // before the prompt: what is typed at once must not be echoed twice
   int count = 0;
   const char* typed = el_gets(editor_, &count);
   if (interrupted_) return TypedLine{TypedLine::Kind::kInterrupted, typed_before_interrupt_};

@@ -35,8 +35,8 @@ bool ctrl_c_is_ignored() {
 
 }  // namespace
 
-// A blocked signal waits in the kernel, and a signalfd hands it out: there is no handler, so nothing that a handler
-// may not do.
+// A blocked signal waits in the kernel, and a signalfd hands it out: there is no handler, so nothing that a
+// handler may not do.
 Result<Interrupts> Interrupts::catch_them() {
   sigset_t set = only_ctrl_c();
   // A blocked signal is kept even when it is ignored; so do not look at it then.
@@ -44,21 +44,24 @@ Result<Interrupts> Interrupts::catch_them() {
   sigset_t before;
   pthread_sigmask(SIG_BLOCK, &set, &before);
   const int descriptor = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
-  if (descriptor < 0) {
-    const int error = errno;
-    pthread_sigmask(SIG_SETMASK, &before, nullptr);
-    return fail(ErrorCode::kIo, "cannot watch for Ctrl-C: {}", errno_text(error));
-  }
-  return Interrupts(descriptor, before);
+  const int end_descriptor = eventfd(0, EFD_CLOEXEC);
+  Interrupts interrupts(descriptor, end_descriptor, before);
+  if (descriptor < 0 || end_descriptor < 0)
+    return fail(ErrorCode::kIo, "cannot watch for Ctrl-C: {}", errno_text(errno));
+  return interrupts;
 }
 
 Interrupts::Interrupts(Interrupts&& other) noexcept
-    : descriptor_(std::exchange(other.descriptor_, -1)), before_(other.before_) {}
+    : descriptor_(std::exchange(other.descriptor_, -1)),
+      end_descriptor_(std::exchange(other.end_descriptor_, -1)),
+      before_(other.before_),
+      catches_(std::exchange(other.catches_, false)) {}
 
 Interrupts::~Interrupts() {
-  if (descriptor_ < 0) return;
+  if (!catches_) return;
   while (take()) continue;  // one that came too late to matter must not end the process now
-  close(descriptor_);
+  if (descriptor_ >= 0) close(descriptor_);
+  if (end_descriptor_ >= 0) close(end_descriptor_);
   pthread_sigmask(SIG_SETMASK, &before_, nullptr);
 }
 
@@ -68,21 +71,25 @@ bool Interrupts::take() const {
 }
 
 InterruptWatch::InterruptWatch(const Interrupts& interrupts)
-    : end_descriptor_(eventfd(0, EFD_CLOEXEC)), thread_([this, &interrupts] { watch(interrupts); }) {}
+    : interrupts_(interrupts), thread_([this] { watch(); }) {}
 
 InterruptWatch::~InterruptWatch() {
-  const uint64_t one = 1;
-  while (::write(end_descriptor_, &one, sizeof(one)) < 0 && errno == EINTR) continue;
+  uint64_t count = 1;
+  while (::write(interrupts_.end_descriptor_, &count, sizeof(count)) < 0 && errno == EINTR) continue;
   thread_.join();
-  close(end_descriptor_);
+  while (::read(interrupts_.end_descriptor_, &count, sizeof(count)) < 0 && errno == EINTR)
+    continue;  // for the next one
 }
 
-void InterruptWatch::watch(const Interrupts& interrupts) {
+void InterruptWatch::watch() {
   while (true) {
-    pollfd waiting[] = {{interrupts.descriptor(), POLLIN, 0}, {end_descriptor_, POLLIN, 0}};
-    if (poll(waiting, 2, -1) < 0 && errno != EINTR) return;
+    pollfd waiting[] = {{interrupts_.descriptor(), POLLIN, 0}, {interrupts_.end_descriptor_, POLLIN, 0}};
+    if (poll(waiting, 2, -1) < 0) {
+      if (errno == EINTR) continue;
+      return;
+    }
     if ((waiting[1].revents & POLLIN) != 0) return;
-    if (!interrupts.take()) continue;
+    if (!interrupts_.take()) continue;
     if (asked_.stop_requested()) end_by_ctrl_c();
     asked_.request_stop();
   }

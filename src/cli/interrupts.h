@@ -9,8 +9,9 @@
 
 namespace sluice {
 
-// While it lives, Ctrl-C does not end the process: it waits to be taken. Make it before the threads that shall live
-// with it; at most one at a time. A process that ignores Ctrl-C (one in the background) goes on ignoring it.
+// While it lives, Ctrl-C does not end the process: it waits to be taken. Make it before the threads that
+// shall live with it; at most one at a time. A process that ignores Ctrl-C (one in the background) goes on
+// ignoring it.
 class Interrupts {
  public:
   // kIo when the system has no descriptor left.
@@ -25,10 +26,14 @@ class Interrupts {
   bool take() const;
 
  private:
-  Interrupts(int descriptor, sigset_t before) : descriptor_(descriptor), before_(before) {}
+  friend class InterruptWatch;
+  Interrupts(int descriptor, int end_descriptor, sigset_t before)
+      : descriptor_(descriptor), end_descriptor_(end_descriptor), before_(before) {}
 
   int descriptor_;
-  sigset_t before_;  // the thread's signal mask
+  int end_descriptor_;   // a watch that shall end finds something to read here
+  sigset_t before_;      // the thread's signal mask
+  bool catches_ = true;  // false once moved from
 };
 
 // While it lives, a first Ctrl-C asks token() to stop, and a second one ends the process. One at a time.
@@ -44,10 +49,10 @@ class InterruptWatch {
   bool interrupted() const { return asked_.stop_requested(); }
 
  private:
-  void watch(const Interrupts& interrupts);
+  void watch();
 
+  const Interrupts& interrupts_;
   std::stop_source asked_;
-  int end_descriptor_;  // written to when the watch shall end
   std::thread thread_;
 };
 

@@ -11,7 +11,8 @@
 namespace sluice {
 
 std::unique_ptr<LineReader> make_line_reader(Console& console, const Interrupts& interrupts) {
-  // The line is drawn where the person looks: on standard output, or on standard error when that goes elsewhere.
+  // The line is drawn where the person looks: on standard output, or on standard error when that goes
+  // elsewhere.
   const OutputTraits out = console.out.traits();
   const OutputTraits err = console.err.traits();
   if (isatty(STDIN_FILENO) == 1 && (out.rewrites || err.rewrites)) {
@@ -24,7 +25,10 @@ std::unique_ptr<LineReader> make_line_reader(Console& console, const Interrupts&
 bool wait_for_input(int descriptor, const Interrupts& interrupts) {
   while (true) {
     pollfd waiting[] = {{descriptor, POLLIN, 0}, {interrupts.descriptor(), POLLIN, 0}};
-    if (poll(waiting, 2, -1) < 0 && errno == EINTR) continue;
+    if (poll(waiting, 2, -1) < 0) {
+      if (errno == EINTR) continue;
+      return true;  // reading will say what is wrong
+    }
     if ((waiting[1].revents & POLLIN) != 0 && interrupts.take()) return false;
     if (waiting[0].revents != 0) return true;
   }

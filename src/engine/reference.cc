@@ -37,7 +37,8 @@ class ReferenceReader {
     const TensorInfo* tensor = find(name, rows, width);
     if (tensor == nullptr || tensor->dtype != DType::kF32) return wrong(name, fmt::format("F32 [{}, {}]", rows, width));
     Table<float> table{rows, width, std::vector<float>(rows * width)};
-    std::memcpy(table.values.data(), bytes_.data() + tensor->extent.offset_bytes, tensor->extent.size_bytes);
+    std::copy_n(bytes_.data() + tensor->extent.offset_bytes, tensor->extent.size_bytes,
+                reinterpret_cast<std::byte*>(table.values.data()));
     return table;
   }
 

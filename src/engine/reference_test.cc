@@ -136,6 +136,12 @@ TEST(Reference, WithoutPositionsLogitsStandForEveryToken) {
   EXPECT_EQ(cases->front().positions, (std::vector<size_t>{0, 1, 2}));
 }
 
+TEST(Reference, ATableMayHaveNoRows) {
+  const auto cases = parse({ints("input_ids", {1, 2, 3}), ints("positions", {}), floats("logits", {0, 8})});
+  ASSERT_TRUE(cases.has_value()) << cases.error().message;
+  EXPECT_EQ(cases->front().logits.rows, 0U);
+}
+
 TEST(Reference, AFileThatIsNoneIsRefused) {
   const auto message = [](std::string_view bytes) {
     const auto parsed = parse_reference(std::as_bytes(std::span(bytes)), "ref.safetensors", tiny());

@@ -101,7 +101,7 @@ TEST(Sampler, TopKKeepsTheMostLikely) {
 TEST(Sampler, TopPKeepsTheFewestThatReachIt) {
   const auto logits = logits_of({0.125, 0.5, 0.25, 0.125});
   SamplingOptions options;
-  options.top_p = 0.5;  // reached by the first alone
+  options.top_p = 0.49;
   EXPECT_EQ(support(options, logits), (std::set<int32_t>{1}));
   options.top_p = 0.51;
   EXPECT_EQ(support(options, logits), (std::set<int32_t>{1, 2}));
@@ -109,6 +109,14 @@ TEST(Sampler, TopPKeepsTheFewestThatReachIt) {
   EXPECT_EQ(support(options, logits), (std::set<int32_t>{1}));
   options.top_p = 1;
   EXPECT_EQ(support(options, logits).size(), 4U);
+}
+
+TEST(Sampler, TopPIsReachedByExactlyP) {
+  SamplingOptions options;
+  options.top_p = 0.5;
+  EXPECT_EQ(support(options, {2, 2}), (std::set<int32_t>{0}));
+  options.top_p = 0.75;
+  EXPECT_EQ(support(options, {2, 2, 2, 2}), (std::set<int32_t>{0, 1, 2}));
 }
 
 TEST(Sampler, TopPCountsWhatTopKHasLeft) {
