@@ -77,11 +77,13 @@ enum class FinishReason {
   kContextFull,  // no room for another token
   kCancelled,    // request.cancel, or on_token said so
 };
-const char* finish_reason_name(FinishReason reason);  // "end_of_text", "max_tokens", "context_full", "cancelled"
+const char* finish_reason_name(
+    FinishReason reason);  // "end_of_text", "max_tokens", "context_full", "cancelled"
 
 struct GenerationRequest {
-  // Everything the model shall have seen before it goes on: the whole conversation so far, encoded. What the session
-  // has already taken in is not computed again when it is a prefix of this; otherwise the session starts anew.
+  // Everything the model shall have seen before it goes on: the whole conversation so far, encoded. What the
+  // session has already taken in is not computed again when it is a prefix of this; otherwise the session
+  // starts anew.
   std::vector<int32_t> context_ids;
   uint64_t max_new_tokens = 0;  // 0: until the text or the context ends
   SamplingOptions sampling;
@@ -92,12 +94,12 @@ struct GenerationRequest {
 };
 
 struct GenerationStats {
-  uint64_t prompt_tokens = 0;    // context_ids
-  uint64_t reused_tokens = 0;    // of these, already in the session
-  uint64_t new_tokens = 0;       // generated, the one that ends the text included
-  uint64_t prefill_ns = 0;       // wall time
+  uint64_t prompt_tokens = 0;  // context_ids
+  uint64_t reused_tokens = 0;  // of these, already in the session
+  uint64_t new_tokens = 0;     // generated, the one that ends the text included
+  uint64_t prefill_ns = 0;     // wall time
   uint64_t decode_ns = 0;
-  StreamCounters prefill;        // what moving experts cost, in each phase
+  StreamCounters prefill;  // what moving experts cost, in each phase
   StreamCounters decode;
 };
 
@@ -114,9 +116,10 @@ class Session {
   Session& operator=(Session&&) noexcept;
   ~Session();
 
-  // Takes in request.context_ids and generates. kInvalidArgument for an empty context, ids outside the vocabulary or
-  // sampling options out of range, kOutOfBudget when context_ids alone do not fit: the session is then as it was. kIo
-  // when an expert could not be read, and any other error: the session is then empty, and the next request works.
+  // Takes in request.context_ids and generates. kInvalidArgument for an empty context, ids outside the
+  // vocabulary or sampling options out of range, kOutOfBudget when context_ids alone do not fit: the session
+  // is then as it was. kIo when an expert could not be read, and any other error: the session is then empty,
+  // and the next request works.
   Result<GenerationResult> generate(const GenerationRequest& request);
 
   uint64_t context_tokens() const;  // the most this session can hold
@@ -135,8 +138,8 @@ class Session {
 
 class Engine {
  public:
-  // Loads the dense weights and opens the experts. Errors name the file, tensor or option; kOutOfBudget says the least
-  // that would work.
+  // Loads the dense weights and opens the experts. Errors name the file, tensor or option; kOutOfBudget says
+  // the least that would work.
   static Result<std::unique_ptr<Engine>> open(const EngineOptions& options);
   ~Engine();
 

@@ -1,8 +1,8 @@
 // Errors as values: the one error type and the one result type of Sluice.
 //
 // Nothing in Sluice throws across a function boundary. A function that can fail returns Result<T>; its caller
-// handles the error or passes it up with SLUICE_TRY. A message is written for the person who reads it: it names
-// the file, tensor or field, says what was found and what was expected, and what can be done.
+// handles the error or passes it up with SLUICE_TRY. A message is written for the person who reads it: it
+// names the file, tensor or field, says what was found and what was expected, and what can be done.
 #pragma once
 
 #include <string>
@@ -49,16 +49,16 @@ using Status = Result<void>;
 #define SLUICE_CONCAT(a, b) SLUICE_CONCAT_INNER(a, b)
 
 // SLUICE_TRY(expression): returns the error of a Status to the caller, if there is one.
-#define SLUICE_TRY(expression)                                                                   \
-  do {                                                                                           \
-    if (auto sluice_status = (expression); !sluice_status.has_value())                           \
-      return tl::unexpected<::sluice::Error>(std::move(sluice_status).error());                  \
+#define SLUICE_TRY(expression)                                                  \
+  do {                                                                          \
+    if (auto sluice_status = (expression); !sluice_status.has_value())          \
+      return tl::unexpected<::sluice::Error>(std::move(sluice_status).error()); \
   } while (false)
 
 // SLUICE_ASSIGN(auto name, expression): the value of a Result, or returns its error to the caller.
 #define SLUICE_ASSIGN(declaration, expression) \
   SLUICE_ASSIGN_AS(SLUICE_CONCAT(sluice_result_, __LINE__), declaration, expression)
-#define SLUICE_ASSIGN_AS(name, declaration, expression)                                          \
-  auto name = (expression);                                                                      \
-  if (!name.has_value()) return tl::unexpected<::sluice::Error>(std::move(name).error());        \
+#define SLUICE_ASSIGN_AS(name, declaration, expression)                                   \
+  auto name = (expression);                                                               \
+  if (!name.has_value()) return tl::unexpected<::sluice::Error>(std::move(name).error()); \
   declaration = std::move(*name)

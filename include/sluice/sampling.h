@@ -5,8 +5,8 @@
 
 namespace sluice {
 
-// Filters apply in this order: temperature, top-k, top-p, min-p; what is left is sampled. The same seed gives the same
-// tokens on the same build.
+// Filters apply in this order: temperature, top-k, top-p, min-p; what is left is sampled. The same seed gives
+// the same tokens on the same build.
 struct SamplingOptions {
   double temperature = 1.0;  // 0: greedy, the first of the largest logits; otherwise logits are divided by it
   uint32_t top_k = 0;        // keep the k most likely; 0: all

@@ -5,7 +5,8 @@
 
 namespace sluice {
 
-// Where expert bytes live while the model runs. Generated tokens and logits are the same, to the bit, in each.
+// Where expert bytes live while the model runs. Generated tokens and logits are the same, to the bit, in
+// each.
 enum class StreamMode {
   kResident,  // all read at start, kept in memory
   kMmap,      // mapped files: the kernel's page cache decides what stays

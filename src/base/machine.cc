@@ -42,7 +42,8 @@ struct GroupFiles {
 };
 
 // What the group at `folder` and every group above it up to `top` leave.
-uint64_t left_in_groups(std::filesystem::path folder, const std::filesystem::path& top, const GroupFiles& files) {
+uint64_t left_in_groups(std::filesystem::path folder, const std::filesystem::path& top,
+                        const GroupFiles& files) {
   uint64_t left = kUnlimited;
   while (true) {
     const auto limit = read_number(folder / files.limit);
@@ -57,7 +58,8 @@ uint64_t left_in_groups(std::filesystem::path folder, const std::filesystem::pat
   }
 }
 
-// The process's group in a hierarchy: the path of the line of /proc/self/cgroup that has `controller` ("" for v2).
+// The process's group in a hierarchy: the path of the line of /proc/self/cgroup that has `controller` ("" for
+// v2).
 std::filesystem::path own_group(const std::filesystem::path& root, const std::string& controller) {
   std::ifstream file(root / "proc/self/cgroup");
   for (std::string line; std::getline(file, line);) {
@@ -65,7 +67,8 @@ std::filesystem::path own_group(const std::filesystem::path& root, const std::st
     const size_t second = line.find(':', first + 1);
     if (second == std::string::npos) continue;
     const std::string controllers = "," + line.substr(first + 1, second - first - 1) + ",";
-    if (controllers == "," + controller + "," || (!controller.empty() && controllers.find("," + controller + ",") != std::string::npos)) {
+    if (controllers == "," + controller + "," ||
+        (!controller.empty() && controllers.find("," + controller + ",") != std::string::npos)) {
       return std::filesystem::path(line.substr(second + 1)).relative_path();
     }
   }
@@ -88,9 +91,9 @@ uint64_t available_memory_bytes(const std::filesystem::path& root) {
   available = std::min(available, left_in_groups(v2 / own_group(root, ""), v2,
                                                  {"memory.max", "memory.current", "inactive_file"}));
   const std::filesystem::path v1 = root / "sys/fs/cgroup/memory";
-  available = std::min(available,
-                       left_in_groups(v1 / own_group(root, "memory"), v1,
-                                      {"memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"}));
+  available = std::min(
+      available, left_in_groups(v1 / own_group(root, "memory"), v1,
+                                {"memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"}));
   return available == kUnlimited ? 0 : available;
 }
 

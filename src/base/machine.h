@@ -10,9 +10,9 @@ namespace sluice {
 // Cores that this process may run on, by its affinity; at least 1.
 size_t usable_cores();
 
-// Memory that can still be taken without swapping: the kernel's MemAvailable, or what control groups (v1 and v2, the
-// process's own and those above it) leave, whichever is less. 0 when the system does not say.
-// `root`: "/" but for tests, which bring files of their own.
+// Memory that can still be taken without swapping: the kernel's MemAvailable, or what control groups (v1 and
+// v2, the process's own and those above it) leave, whichever is less. 0 when the system does not say. `root`:
+// "/" but for tests, which bring files of their own.
 uint64_t available_memory_bytes(const std::filesystem::path& root = "/");
 
 }  // namespace sluice

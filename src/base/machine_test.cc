@@ -67,7 +67,9 @@ TEST_F(FakeRoot, AnOverdrawnGroupLeavesNothing) {
   EXPECT_EQ(available_memory_bytes(root_), 0U);
 }
 
-TEST_F(FakeRoot, AMachineThatSaysNothingIsUnknown) { EXPECT_EQ(available_memory_bytes(root_), 0U); }
+TEST_F(FakeRoot, AMachineThatSaysNothingIsUnknown) {
+  EXPECT_EQ(available_memory_bytes(root_), 0U);
+}
 
 TEST(Machine, ThisOneHasACoreAndSomeMemory) {
   EXPECT_GE(usable_cores(), 1U);

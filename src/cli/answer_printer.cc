@@ -21,7 +21,8 @@ void StoryPrinter::show(const std::string& text) {
 
 std::string_view end_of_turn_text(Engine& engine) {
   const auto& ids = engine.loaded().checkpoint.config().eos_token_ids;
-  return ids.empty() ? std::string_view() : engine.tokenizer()->token_bytes(static_cast<int32_t>(ids.front()));
+  return ids.empty() ? std::string_view()
+                     : engine.tokenizer()->token_bytes(static_cast<int32_t>(ids.front()));
 }
 
 void AnswerPrinter::take(const std::string& text) {
@@ -53,7 +54,8 @@ ChatMessage AnswerPrinter::finish(std::string_view end_of_text) {
   thinking_.end_line();
   answer_.end_line();
   for (const ToolCall& call : written.tool_calls) {
-    answer_.write(answer_.styled(Style::kYellow, "-> " + without_controls(call.name + "(" + call.arguments + ")")));
+    answer_.write(
+        answer_.styled(Style::kYellow, "-> " + without_controls(call.name + "(" + call.arguments + ")")));
     answer_.end_line();
   }
   if (written.tool_calls.empty()) answer_.write_foreign(calls_);

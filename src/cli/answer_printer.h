@@ -33,11 +33,12 @@ class StoryPrinter {
   std::string text_;
 };
 
-// The text of the token that ends a turn, which generation leaves out. REQUIRES engine.tokenizer() != nullptr.
+// The text of the token that ends a turn, which generation leaves out. REQUIRES engine.tokenizer() !=
+// nullptr.
 std::string_view end_of_turn_text(Engine& engine);
 
-// One turn of an assistant. The answer goes to one stream; the reasoning, dimmed, to another. Tool calls are shown
-// when they are complete, as calls: "-> get_weather({"city": "Paris"})". One generation per object.
+// One turn of an assistant. The answer goes to one stream; the reasoning, dimmed, to another. Tool calls are
+// shown when they are complete, as calls: "-> get_weather({"city": "Paris"})". One generation per object.
 class AnswerPrinter {
  public:
   // All must outlive this object.
@@ -46,8 +47,9 @@ class AnswerPrinter {
 
   void push(int32_t id) { take(detokenizer_.push(id)); }
 
-  // Shows what was held back, ends the line, and gives the message. `end_of_text` is the text of the token that ended
-  // the turn, empty when it was cut off. A turn that is cut off or malformed is kept as it was written.
+  // Shows what was held back, ends the line, and gives the message. `end_of_text` is the text of the token
+  // that ended the turn, empty when it was cut off. A turn that is cut off or malformed is kept as it was
+  // written.
   ChatMessage finish(std::string_view end_of_text);
 
  private:

@@ -48,7 +48,8 @@ Result<ExitCode> chat(const ChatCommandOptions& options, Console& console) {
 Command add_chat_command(CLI::App& app) {
   auto options = std::make_shared<ChatCommandOptions>();
   auto* command = app.add_subcommand("chat", "talk with the model, turn by turn");
-  command->add_option("-n,--max-tokens", options->max_tokens, "the most tokens of an answer; default: no limit")
+  command
+      ->add_option("-n,--max-tokens", options->max_tokens, "the most tokens of an answer; default: no limit")
       ->type_name("N");
   add_chat_flags(*command, options->chat);
   add_sampling_flags(*command, options->sampling);

@@ -9,7 +9,9 @@
 namespace sluice {
 
 void add_chat_flags(CLI::App& app, ChatFlags& flags) {
-  app.add_option("--system", flags.system, "what the model shall be and do")->type_name("TEXT")->group(kChatGroup);
+  app.add_option("--system", flags.system, "what the model shall be and do")
+      ->type_name("TEXT")
+      ->group(kChatGroup);
   app.add_option("--tools", flags.tools_file, "tools the model may call, as JSON in OpenAI's shape")
       ->type_name("FILE")
       ->group(kChatGroup);
@@ -44,15 +46,16 @@ Result<std::vector<std::string>> parse_tools(const std::string& json, const std:
   if (!parsed) return tl::unexpected(std::move(parsed).error().in(file_name));
   const JsonValue* tools = parsed->is(JsonValue::Kind::kObject) ? parsed->find("tools") : &*parsed;
   if (tools == nullptr || !tools->is(JsonValue::Kind::kArray)) {
-    return fail(ErrorCode::kInvalidArgument, "{}: an array of tools, or an object with \"tools\", was expected",
-                file_name);
+    return fail(ErrorCode::kInvalidArgument,
+                "{}: an array of tools, or an object with \"tools\", was expected", file_name);
   }
   std::vector<std::string> functions;
   for (const JsonValue& tool : tools->items) {
     const JsonValue* function = tool.find("function");
     if (function == nullptr || !function->is(JsonValue::Kind::kObject)) {
-      return fail(ErrorCode::kInvalidArgument, "{}: tools[{}].function: {} was found, an object was expected", file_name,
-                  functions.size(), function == nullptr ? "nothing" : json_kind_name(function->kind));
+      return fail(ErrorCode::kInvalidArgument, "{}: tools[{}].function: {} was found, an object was expected",
+                  file_name, functions.size(),
+                  function == nullptr ? "nothing" : json_kind_name(function->kind));
     }
     functions.push_back(python_json(*function));
   }

@@ -31,8 +31,8 @@ ChatOptions chat_options(const ChatFlags& flags);
 // The system message that the flags ask for; none when they ask for nothing. Errors of the tools' file.
 Result<std::optional<ChatMessage>> system_message(const ChatFlags& flags);
 
-// Tools in OpenAI's shape, an array of {"type": "function", "function": {...}} or an object with such "tools", as
-// ChatMessage::tools wants them. kInvalidArgument, naming file and field.
+// Tools in OpenAI's shape, an array of {"type": "function", "function": {...}} or an object with such
+// "tools", as ChatMessage::tools wants them. kInvalidArgument, naming file and field.
 Result<std::vector<std::string>> parse_tools(const std::string& json, const std::string& file_name);
 
 }  // namespace sluice

@@ -7,7 +7,18 @@
 namespace sluice {
 
 struct ChatLine {
-  enum class Kind { kNothing, kMessage, kHelp, kClear, kThinkOn, kThinkOff, kSystem, kStats, kQuit, kUnknown };
+  enum class Kind {
+    kNothing,
+    kMessage,
+    kHelp,
+    kClear,
+    kThinkOn,
+    kThinkOff,
+    kSystem,
+    kStats,
+    kQuit,
+    kUnknown
+  };
   Kind kind = Kind::kNothing;
   std::string text;  // kMessage: the message; kSystem: the argument; kUnknown: what is wrong with it
 };

@@ -127,7 +127,8 @@ Result<ChatMessage> ChatSession::generate(const Conversation& conversation) {
   ++answers_;
   new_tokens_ += last_->stats.new_tokens;
   if (console_.verbose) say(summary_of(*last_));
-  if (last_->finish == FinishReason::kContextFull) say("The context is full: /clear starts a new conversation.");
+  if (last_->finish == FinishReason::kContextFull)
+    say("The context is full: /clear starts a new conversation.");
   return message;
 }
 
@@ -136,17 +137,19 @@ void ChatSession::set_system(std::string text) {
   if (settings_.system) tools = settings_.system->tools;
   const bool empty = text.empty() && tools.empty();
   say(text.empty() ? "No system message." : "The system message is set.");
-  settings_.system = ChatMessage{.role = ChatRole::kSystem, .content = std::move(text), .tools = std::move(tools)};
+  settings_.system =
+      ChatMessage{.role = ChatRole::kSystem, .content = std::move(text), .tools = std::move(tools)};
   if (empty) settings_.system.reset();
 }
 
 void ChatSession::show_stats() {
   if (last_) say("last answer: " + summary_of(*last_));
   const StreamCounters totals = engine_.counters();
-  say(fmt::format("in all: {} answers, {} tokens; {} expert hits, {} misses, {} read in {} reads, {} evictions, "
-                  "{} failed reads",
-                  answers_, new_tokens_, totals.hits, totals.misses, format_bytes(totals.read_bytes), totals.reads,
-                  totals.evictions, totals.failed_reads));
+  say(fmt::format(
+      "in all: {} answers, {} tokens; {} expert hits, {} misses, {} read in {} reads, {} evictions, "
+      "{} failed reads",
+      answers_, new_tokens_, totals.hits, totals.misses, format_bytes(totals.read_bytes), totals.reads,
+      totals.evictions, totals.failed_reads));
   say(fmt::format("context: {} of {} tokens", session_.tokens_held(), session_.context_tokens()));
   console_.err.write(describe_plan(engine_.memory_plan(), engine_.stream_mode()));
 }

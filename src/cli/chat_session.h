@@ -24,15 +24,16 @@ struct ChatSettings {
 class ChatSession {
  public:
   // All must outlive this object. REQUIRES engine.tokenizer() != nullptr.
-  ChatSession(Engine& engine, Session session, ChatSettings settings, Console& console, const Interrupts& interrupts)
+  ChatSession(Engine& engine, Session session, ChatSettings settings, Console& console,
+              const Interrupts& interrupts)
       : engine_(engine),
         session_(std::move(session)),
         settings_(std::move(settings)),
         console_(console),
         interrupts_(interrupts) {}
 
-  // Takes lines until the person leaves. Errors only of the input and the output: a failed answer is shown, and the
-  // conversation goes on without it.
+  // Takes lines until the person leaves. Errors only of the input and the output: a failed answer is shown,
+  // and the conversation goes on without it.
   Status talk(LineReader& lines);
 
  private:

@@ -8,7 +8,8 @@
 
 namespace sluice {
 
-// Runs a subcommand with the options that were parsed. Results go to console.out; an Error is for the caller to show.
+// Runs a subcommand with the options that were parsed. Results go to console.out; an Error is for the caller
+// to show.
 using Command = std::function<Result<ExitCode>(Console&)>;
 
 Command add_run_command(CLI::App& app);

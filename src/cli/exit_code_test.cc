@@ -18,9 +18,11 @@ TEST(ExitCode, TellsScriptsWhatKindOfFailureItWas) {
 }
 
 TEST(ExitCode, HelpExplainsEveryCode) {
-  for (const ExitCode code : {ExitCode::kOk, ExitCode::kNo, ExitCode::kUsage, ExitCode::kModelProblem, ExitCode::kIoProblem,
-                              ExitCode::kDoesNotFit, ExitCode::kInternal, ExitCode::kInterrupted, ExitCode::kReaderGone}) {
-    EXPECT_THAT(exit_code_help(), ::testing::HasSubstr("\n  " + std::to_string(static_cast<int>(code)) + " "));
+  for (const ExitCode code :
+       {ExitCode::kOk, ExitCode::kNo, ExitCode::kUsage, ExitCode::kModelProblem, ExitCode::kIoProblem,
+        ExitCode::kDoesNotFit, ExitCode::kInternal, ExitCode::kInterrupted, ExitCode::kReaderGone}) {
+    EXPECT_THAT(exit_code_help(),
+                ::testing::HasSubstr("\n  " + std::to_string(static_cast<int>(code)) + " "));
   }
 }
 

@@ -29,7 +29,9 @@ Command add_inspect_command(CLI::App& app) {
   auto options = std::make_shared<InspectOptions>();
   auto* command = app.add_subcommand("inspect", "what a checkpoint is, and what of it fits in this machine");
   add_model_option(*command, options->model);
-  command->add_option("--context", options->model.context_tokens, "plan for a context of N tokens; default: 32768")
+  command
+      ->add_option("--context", options->model.context_tokens,
+                   "plan for a context of N tokens; default: 32768")
       ->type_name("N")
       ->group("Model");
   command->add_flag("--json", options->json, "one JSON object");

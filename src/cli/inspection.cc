@@ -18,10 +18,11 @@ void measure_token(const ExpertCatalog& catalog, Inspection& found) {
     if (i < layers_experts) found.routed_bytes_per_token += catalog.expert_bytes(i);
   }
   found.experts = catalog.expert_count();
-  found.routed_bytes_per_token = found.routed_bytes_per_token / config.n_routed_experts * config.num_experts_per_tok;
+  found.routed_bytes_per_token =
+      found.routed_bytes_per_token / config.n_routed_experts * config.num_experts_per_tok;
   for (const WeightKind kind :
-       {WeightKind::kHead, WeightKind::kAttention, WeightKind::kCompressor, WeightKind::kIndexer, WeightKind::kRouter,
-        WeightKind::kSharedExpert, WeightKind::kHyperConnection, WeightKind::kNorm}) {
+       {WeightKind::kHead, WeightKind::kAttention, WeightKind::kCompressor, WeightKind::kIndexer,
+        WeightKind::kRouter, WeightKind::kSharedExpert, WeightKind::kHyperConnection, WeightKind::kNorm}) {
     found.dense_bytes_per_token += found.census.of(kind).bytes;
   }
   for (const WeightKind kind : {WeightKind::kEmbedding, WeightKind::kRouterTable}) {
@@ -29,7 +30,8 @@ void measure_token(const ExpertCatalog& catalog, Inspection& found) {
   }
 }
 
-Status measure_memory(const ExpertCatalog& catalog, uint64_t dense_bytes, uint64_t available_bytes, Inspection& found) {
+Status measure_memory(const ExpertCatalog& catalog, uint64_t dense_bytes, uint64_t available_bytes,
+                      Inspection& found) {
   EngineOptions options;
   options.model_folder = found.folder;
   options.context_tokens = found.context_tokens;
@@ -40,7 +42,8 @@ Status measure_memory(const ExpertCatalog& catalog, uint64_t dense_bytes, uint64
   };
   found.kv_bytes_1000 = kv_bytes(1000);
   found.kv_bytes_full = kv_bytes(found.config.max_position_embeddings);
-  SLUICE_ASSIGN(found.whole, plan_memory(options, sizes, found.config, catalog, dense_bytes, /*available_bytes=*/0));
+  SLUICE_ASSIGN(found.whole,
+                plan_memory(options, sizes, found.config, catalog, dense_bytes, /*available_bytes=*/0));
   found.whole.available_bytes = available_bytes;
   for (const uint32_t percent : {10u, 25u, 50u, 100u}) {
     CacheChoice choice;

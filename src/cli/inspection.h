@@ -30,8 +30,8 @@ struct Inspection {
 
   uint64_t experts = 0;       // routed, of all layers, MTP's included
   uint64_t expert_bytes = 0;  // the largest one, as stored
-  // What the arithmetic of one token touches: its experts on every layer, and the weights that every token uses (of
-  // the embedding and the hash tables, a row). Without MTP.
+  // What the arithmetic of one token touches: its experts on every layer, and the weights that every token
+  // uses (of the embedding and the hash tables, a row). Without MTP.
   uint64_t routed_bytes_per_token = 0;
   uint64_t dense_bytes_per_token = 0;
 
@@ -45,7 +45,8 @@ struct Inspection {
   std::string does_not_fit;
 };
 
-// Opens the folder's headers. `context_tokens` 0: the engine's default. Errors as LoadedModel::load, but for memory.
+// Opens the folder's headers. `context_tokens` 0: the engine's default. Errors as LoadedModel::load, but for
+// memory.
 Result<Inspection> inspect_checkpoint(const std::filesystem::path& folder, uint64_t context_tokens,
                                       uint64_t available_bytes);
 

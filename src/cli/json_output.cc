@@ -24,10 +24,14 @@ ordered_json to_json(const GenerationStats& stats) {
 }
 
 ordered_json to_json(const MemoryPlan& plan) {
-  return {{"available_bytes", plan.available_bytes}, {"dense_bytes", plan.dense_bytes},
-          {"kv_bytes", plan.kv_bytes},               {"workspace_bytes", plan.workspace_bytes},
-          {"slot_bytes", plan.slot_bytes},           {"slots", plan.slots},
-          {"experts", plan.experts},                 {"experts_bytes", plan.experts_bytes},
+  return {{"available_bytes", plan.available_bytes},
+          {"dense_bytes", plan.dense_bytes},
+          {"kv_bytes", plan.kv_bytes},
+          {"workspace_bytes", plan.workspace_bytes},
+          {"slot_bytes", plan.slot_bytes},
+          {"slots", plan.slots},
+          {"experts", plan.experts},
+          {"experts_bytes", plan.experts_bytes},
           {"total_bytes", plan.total_bytes()}};
 }
 

@@ -27,8 +27,8 @@ class LineReader {
   virtual Result<TypedLine> read(std::string_view prompt) = 0;
 };
 
-// Reads standard input: with line editing and history where a person types at a capable terminal, plain otherwise.
-// `console` and `interrupts` must outlive it.
+// Reads standard input: with line editing and history where a person types at a capable terminal, plain
+// otherwise. `console` and `interrupts` must outlive it.
 std::unique_ptr<LineReader> make_line_reader(Console& console, const Interrupts& interrupts);
 
 // Waits until `descriptor` can be read, true, or Ctrl-C was pressed (and taken), false.

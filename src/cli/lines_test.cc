@@ -14,13 +14,16 @@ namespace {
 using Kind = TypedLine::Kind;
 
 // To the process, as a terminal does it: not to one thread.
-void press_ctrl_c() { kill(getpid(), SIGINT); }
+void press_ctrl_c() {
+  kill(getpid(), SIGINT);
+}
 
 // A pipe with everything written to it, and its writing end closed if wanted.
 class Pipe {
  public:
   explicit Pipe(std::string_view text) {
-    if (pipe(ends_) == 0) written_ = write(ends_[1], text.data(), text.size()) == static_cast<ssize_t>(text.size());
+    if (pipe(ends_) == 0)
+      written_ = write(ends_[1], text.data(), text.size()) == static_cast<ssize_t>(text.size());
   }
   ~Pipe() {
     close(ends_[0]);

@@ -11,6 +11,8 @@ Result<Tokenizer> load_model_tokenizer(const std::string& option) {
   return Tokenizer::load(folder / "tokenizer.json");
 }
 
-std::string ids_line(std::span<const int32_t> ids) { return fmt::format("{}\n", fmt::join(ids, " ")); }
+std::string ids_line(std::span<const int32_t> ids) {
+  return fmt::format("{}\n", fmt::join(ids, " "));
+}
 
 }  // namespace sluice

@@ -11,12 +11,13 @@ Result<Conversation> parse_messages_file(std::string_view json, const std::strin
   if (!parsed->is(JsonValue::Kind::kObject)) return parse_messages(json, file_name);
   const JsonValue* messages = parsed->find("messages");
   if (messages == nullptr) {
-    return fail(ErrorCode::kInvalidArgument, "{}: an array of messages, or an object with \"messages\", was expected",
-                file_name);
+    return fail(ErrorCode::kInvalidArgument,
+                "{}: an array of messages, or an object with \"messages\", was expected", file_name);
   }
   if (parsed->find("tools") != nullptr) {
     return fail(ErrorCode::kInvalidArgument,
-                "{}: tools: the prompt has them in its system message; move them there, beside \"content\"", file_name);
+                "{}: tools: the prompt has them in its system message; move them there, beside \"content\"",
+                file_name);
   }
   return parse_messages(python_json(*messages), file_name);
 }

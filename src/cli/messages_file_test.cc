@@ -11,8 +11,10 @@ using ::testing::HasSubstr;
 TEST(MessagesFile, TakesAnArrayOrAnObjectWithMessages) {
   const Conversation expected = {{.content = "Hi \u00e9"}};
   EXPECT_EQ(parse_messages_file(R"([{"role": "user", "content": "Hi é"}])", "chat.json").value(), expected);
-  EXPECT_EQ(parse_messages_file(R"({"model": "x", "messages": [{"role": "user", "content": "Hi é"}]})", "chat.json").value(),
-            expected);
+  EXPECT_EQ(
+      parse_messages_file(R"({"model": "x", "messages": [{"role": "user", "content": "Hi é"}]})", "chat.json")
+          .value(),
+      expected);
 }
 
 TEST(MessagesFile, NamesFileAndFieldOfAMistake) {

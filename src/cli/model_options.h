@@ -24,7 +24,8 @@ struct ModelOptions {
   size_t chunk_tokens = 512;
 };
 
-// Declares -m; --stream, --cache, --threads, --read-threads; --context, --chunk. `options` must live as long as `app`.
+// Declares -m; --stream, --cache, --threads, --read-threads; --context, --chunk. `options` must live as long
+// as `app`.
 void add_model_option(CLI::App& app, ModelOptions& options);
 void add_streaming_options(CLI::App& app, ModelOptions& options);
 void add_sequence_options(CLI::App& app, ModelOptions& options);
@@ -35,8 +36,8 @@ Result<EngineOptions> engine_options(const ModelOptions& options);
 // Shows a checkpoint's loading on `line`, which must outlive the function.
 std::function<void(const LoadProgress&)> show_loading(ProgressLine& line);
 
-// Opens an engine that text can be given to: kNotFound, before anything is loaded, when the folder has no tokenizer.
-// Progress goes to console.err, and with --verbose the memory plan too.
+// Opens an engine that text can be given to: kNotFound, before anything is loaded, when the folder has no
+// tokenizer. Progress goes to console.err, and with --verbose the memory plan too.
 Result<std::unique_ptr<Engine>> open_engine(const ModelOptions& options, Console& console,
                                             const std::stop_token& cancel);
 

@@ -31,8 +31,8 @@ class Output {
 
   // Writes our own text. After a failure nothing more is written, and status() says what happened.
   void write(std::string_view text);
-  // Writes text from a model or a file: on a terminal, control characters other than line breaks and tabs become
-  // U+FFFD, so that no text can play tricks with it.
+  // Writes text from a model or a file: on a terminal, control characters other than line breaks and tabs
+  // become U+FFFD, so that no text can play tricks with it.
   void write_foreign(std::string_view text);
   // Ends the line if text stands on it.
   void end_line();

@@ -56,11 +56,12 @@ Result<ExitCode> run_perplexity(const PerplexityOptions& options, Console& conso
                                  {"elapsed_ns", elapsed.count()},
                                  {"experts", to_json(loaded->store->counters())}}));
   } else {
-    console.out.write(fmt::format(
-        "perplexity {:.4f}, mean negative log-likelihood {:.6f} per token\n"
-        "{} tokens in {} windows of {}, {:.0f} tokens/s\n",
-        result.perplexity, result.nll_per_token, result.tokens, result.windows, text.window,
-        static_cast<double>(result.tokens) * 1e9 / static_cast<double>(std::max<int64_t>(1, elapsed.count()))));
+    console.out.write(
+        fmt::format("perplexity {:.4f}, mean negative log-likelihood {:.6f} per token\n"
+                    "{} tokens in {} windows of {}, {:.0f} tokens/s\n",
+                    result.perplexity, result.nll_per_token, result.tokens, result.windows, text.window,
+                    static_cast<double>(result.tokens) * 1e9 /
+                        static_cast<double>(std::max<int64_t>(1, elapsed.count()))));
   }
   return ExitCode::kOk;
 }

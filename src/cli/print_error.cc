@@ -9,7 +9,8 @@ void print_error(Output& output, const Error& error) {
     return;
   }
   // Messages quote what files say.
-  output.write("sluice: " + output.styled(Style::kRed, "error:") + " " + without_controls(error.message) + "\n");
+  output.write("sluice: " + output.styled(Style::kRed, "error:") + " " + without_controls(error.message) +
+               "\n");
 }
 
 }  // namespace sluice

@@ -30,7 +30,8 @@ constexpr const char* kOverview =
     "and say how much memory its experts may take with --cache 8GB or --cache 25%.\n"
     "sluice COMMAND --help shows all options of a command, sluice --help the exit codes.\n";
 
-// CLI11's help without the lists of options that go with or against each other: an error says that when it matters.
+// CLI11's help without the lists of options that go with or against each other: an error says that when it
+// matters.
 class HelpFormatter : public CLI::Formatter {
  public:
   HelpFormatter() { column_width(34); }
@@ -42,7 +43,8 @@ class HelpFormatter : public CLI::Formatter {
 
 // The parser and what its subcommands do. The options that are parsed live in the commands.
 struct Program {
-  CLI::App app{"Runs mixture-of-experts models that are larger than memory, streaming their experts from disk."};
+  CLI::App app{
+      "Runs mixture-of-experts models that are larger than memory, streaming their experts from disk."};
   std::map<const CLI::App*, Command> commands;
   std::string help_subject;
 };
@@ -57,7 +59,8 @@ Result<ExitCode> explain(const Program& program, Console& console) {
     console.out.write(parser->help("sluice"));
     return ExitCode::kOk;
   }
-  return fail(ErrorCode::kInvalidArgument, "there is no command \"{}\"; sluice help shows them", program.help_subject);
+  return fail(ErrorCode::kInvalidArgument, "there is no command \"{}\"; sluice help shows them",
+              program.help_subject);
 }
 
 void add_output_flags(CLI::App& command, Console& console) {
@@ -82,9 +85,7 @@ void declare(Program& program, Console& console) {
   }
   CLI::App* help = app.add_subcommand("help", "explain a command");
   help->add_option("command", program.help_subject, "which one")->type_name("");
-  program.commands[help] = [&program](Console& to) -> Result<ExitCode> {
-    return explain(program, to);
-  };
+  program.commands[help] = [&program](Console& to) -> Result<ExitCode> { return explain(program, to); };
 }
 
 // The subcommand that was named, or null.

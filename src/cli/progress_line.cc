@@ -32,7 +32,8 @@ bool ProgressLine::due() {
 
 void ProgressLine::draw(std::string_view what, uint64_t done, uint64_t total, const std::string& total_text) {
   const double percent = total == 0 ? 100 : 100 * static_cast<double>(done) / static_cast<double>(total);
-  output_.write("\r\x1b[K" + output_.styled(Style::kDim, fmt::format("{}: {:.0f} % of {}", what, percent, total_text)));
+  output_.write("\r\x1b[K" +
+                output_.styled(Style::kDim, fmt::format("{}: {:.0f} % of {}", what, percent, total_text)));
   visible_ = true;
 }
 

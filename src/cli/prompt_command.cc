@@ -46,7 +46,9 @@ Result<ExitCode> show_prompt(const PromptOptions& options, Console& console) {
 Command add_prompt_command(CLI::App& app) {
   auto options = std::make_shared<PromptOptions>();
   auto* command = app.add_subcommand("prompt", "messages as the model sees them, byte for byte");
-  command->add_option("messages,--messages", options->messages_file, "JSON: messages in OpenAI's shape, or {\"messages\": ...}; - is standard input")
+  command
+      ->add_option("messages,--messages", options->messages_file,
+                   "JSON: messages in OpenAI's shape, or {\"messages\": ...}; - is standard input")
       ->type_name("FILE")
       ->required();
   command->add_flag("--thinking,--think", options->thinking, "the model reasons before it answers");

@@ -22,7 +22,9 @@ void add_sampling_flags(CLI::App& app, SamplingFlags& flags) {
   auto* temperature =
       app.add_option("--temperature", flags.temperature, "0 is greedy, 1 as trained, more is wilder");
   temperature->type_name("T")->group(kGroup);
-  app.add_option("--top-k", flags.top_k, "only the K most likely tokens; 0: all")->type_name("K")->group(kGroup);
+  app.add_option("--top-k", flags.top_k, "only the K most likely tokens; 0: all")
+      ->type_name("K")
+      ->group(kGroup);
   app.add_option("--top-p", flags.top_p, "only the most likely tokens that reach P together")
       ->type_name("P")
       ->group(kGroup);
@@ -33,7 +35,9 @@ void add_sampling_flags(CLI::App& app, SamplingFlags& flags) {
   app.add_flag("--greedy", flags.greedy, "always the likeliest token")->excludes(temperature)->group(kGroup);
 }
 
-Status check_flags(const SamplingFlags& flags) { return check_sampling(apply_flags(flags, {})); }
+Status check_flags(const SamplingFlags& flags) {
+  return check_sampling(apply_flags(flags, {}));
+}
 
 SamplingOptions apply_flags(const SamplingFlags& flags, SamplingOptions defaults) {
   SamplingOptions sampling = defaults;

@@ -13,9 +13,13 @@ std::string rate(uint64_t tokens, uint64_t ns) {
   return fmt::format(", {:.{}f} tokens/s", per_second, per_second < 100 ? 1 : 0);
 }
 
-std::string tokens_text(uint64_t count) { return fmt::format("{} token{}", count, count == 1 ? "" : "s"); }
+std::string tokens_text(uint64_t count) {
+  return fmt::format("{} token{}", count, count == 1 ? "" : "s");
+}
 
-double percent(uint64_t part, uint64_t whole) { return 100 * static_cast<double>(part) / static_cast<double>(whole); }
+double percent(uint64_t part, uint64_t whole) {
+  return 100 * static_cast<double>(part) / static_cast<double>(whole);
+}
 
 const char* finish_text(FinishReason finish) {
   switch (finish) {
@@ -52,7 +56,8 @@ std::string summary_of(const GenerationResult& result) {
   if (asked == 0 || passes == 0) return line;
   line += fmt::format("; {:.1f} % hits, {}/token", percent(stats.decode.hits, asked),
                       format_bytes(stats.decode.read_bytes / passes));
-  if (stats.decode_ns != 0) line += fmt::format(", waiting {:.0f} %", percent(stats.decode.wait_ns, stats.decode_ns));
+  if (stats.decode_ns != 0)
+    line += fmt::format(", waiting {:.0f} %", percent(stats.decode.wait_ns, stats.decode_ns));
   return line;
 }
 

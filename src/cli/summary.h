@@ -8,8 +8,8 @@
 
 namespace sluice {
 
-// "96 tokens, 41.2 tokens/s; prompt 5 tokens, 210 tokens/s; 93.1 % hits, 1.20 MB/token, waiting 3 %". Figures that
-// there is nothing to make of are left out.
+// "96 tokens, 41.2 tokens/s; prompt 5 tokens, 210 tokens/s; 93.1 % hits, 1.20 MB/token, waiting 3 %". Figures
+// that there is nothing to make of are left out.
 std::string summary_of(const GenerationResult& result);
 
 // Tokens that went through the model one by one: the first new token comes from the prompt's own pass.

@@ -17,7 +17,8 @@ inline constexpr OutputTraits kPlainTerminal{.terminal = true};
 // A file in memory, and an Output that writes to it.
 class CapturedOutput {
  public:
-  explicit CapturedOutput(OutputTraits traits = kPipe) : descriptor_(memfd_create("output", 0)), output(descriptor_, traits) {}
+  explicit CapturedOutput(OutputTraits traits = kPipe)
+      : descriptor_(memfd_create("output", 0)), output(descriptor_, traits) {}
   CapturedOutput(const CapturedOutput&) = delete;
   CapturedOutput& operator=(const CapturedOutput&) = delete;
   ~CapturedOutput() { close(descriptor_); }

@@ -55,7 +55,8 @@ Result<std::string> read_text(const TextInput& input) {
     return text;
   }
   if (input.words.empty() && isatty(STDIN_FILENO) == 1) {
-    return fail(ErrorCode::kInvalidArgument, "there is no text: give it as an argument, with --file, or through a pipe");
+    return fail(ErrorCode::kInvalidArgument,
+                "there is no text: give it as an argument, with --file, or through a pipe");
   }
   return read_file_or_input("-");
 }

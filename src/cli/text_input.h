@@ -21,8 +21,9 @@ struct TextInput {
 // Declares the positional argument and --file. `input` must live as long as `app`.
 void add_text_input(CLI::App& app, TextInput& input, const std::string& description);
 
-// The text, byte for byte. Standard input is read when nothing was named and it is not a terminal. kInvalidArgument
-// when nothing was named and somebody sits at it, or both were; kNotFound and kIo of the file.
+// The text, byte for byte. Standard input is read when nothing was named and it is not a terminal.
+// kInvalidArgument when nothing was named and somebody sits at it, or both were; kNotFound and kIo of the
+// file.
 Result<std::string> read_text(const TextInput& input);
 
 // A whole file, or standard input for "-".

@@ -22,8 +22,8 @@ struct TokenizeOptions {
   bool json = false;
 };
 
-// The text of one token as a JSON string, so that spaces and line breaks show. A piece may end inside a character:
-// what is not UTF-8 shows as U+FFFD.
+// The text of one token as a JSON string, so that spaces and line breaks show. A piece may end inside a
+// character: what is not UTF-8 shows as U+FFFD.
 std::string quoted(std::string_view piece) {
   return nlohmann::json(piece).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
 }
@@ -38,7 +38,8 @@ void print_decoded(const Tokenizer& tokenizer, const std::vector<int32_t>& ids, 
   if (out.traits().terminal) out.end_line();
 }
 
-void print_ids(const Tokenizer& tokenizer, const std::vector<int32_t>& ids, const TokenizeOptions& options, Output& out) {
+void print_ids(const Tokenizer& tokenizer, const std::vector<int32_t>& ids, const TokenizeOptions& options,
+               Output& out) {
   if (options.json) {
     nlohmann::ordered_json json{{"ids", ids}};
     if (options.pieces) {
@@ -64,7 +65,8 @@ Result<ExitCode> tokenize(const TokenizeOptions& options, Console& console) {
     SLUICE_ASSIGN(const std::vector<int32_t> ids, parse_ids(text, tokenizer.vocab_size()));
     print_decoded(tokenizer, ids, options.json, console.out);
   } else {
-    print_ids(tokenizer, options.special ? tokenizer.encode(text) : tokenizer.encode_plain(text), options, console.out);
+    print_ids(tokenizer, options.special ? tokenizer.encode(text) : tokenizer.encode_plain(text), options,
+              console.out);
   }
   return ExitCode::kOk;
 }
@@ -76,7 +78,8 @@ Command add_tokenize_command(CLI::App& app) {
   auto* command = app.add_subcommand("tokenize", "text to token ids, and back");
   add_text_input(*command, options->input, "the text, or the ids; without any, standard input is read");
   auto* decode = command->add_flag("-d,--decode", options->decode, "from ids to text");
-  command->add_flag("--special", options->special, "recognise special tokens written in the text")->excludes(decode);
+  command->add_flag("--special", options->special, "recognise special tokens written in the text")
+      ->excludes(decode);
   command->add_flag("--pieces", options->pieces, "one token a line, with its text")->excludes(decode);
   command->add_flag("--json", options->json, "one JSON object");
   add_model_option(*command, options->model);

@@ -13,7 +13,11 @@ using ::testing::Not;
 using ::testing::StartsWith;
 
 VerifyRow logits_row() {
-  return {.subject = "short", .schedule = "whole", .quantity = "logits", .compared = 9, .mean_error = 2e-5,
+  return {.subject = "short",
+          .schedule = "whole",
+          .quantity = "logits",
+          .compared = 9,
+          .mean_error = 2e-5,
           .largest_error = 3e-4};
 }
 

@@ -3,7 +3,9 @@
 namespace sluice {
 namespace {
 
-bool contains(std::string_view text, std::string_view part) { return text.find(part) != std::string_view::npos; }
+bool contains(std::string_view text, std::string_view part) {
+  return text.find(part) != std::string_view::npos;
+}
 
 std::string format_name(DType dtype) {
   if (dtype == DType::kI8) return "MXFP4";
@@ -29,8 +31,10 @@ WeightKind kind_in_layer(std::string_view name) {
 
 const char* weight_kind_name(WeightKind kind) {
   constexpr std::array<const char*, kWeightKinds> kNames = {
-      "embedding",     "output head",       "attention", "compressors",    "indexers",   "routers",           "hash tables",
-      "shared experts", "hyper-connections", "norms",     "routed experts", "MTP, dense", "MTP routed experts", "unknown"};
+      "embedding",          "output head", "attention",      "compressors",
+      "indexers",           "routers",     "hash tables",    "shared experts",
+      "hyper-connections",  "norms",       "routed experts", "MTP, dense",
+      "MTP routed experts", "unknown"};
   return kNames[static_cast<size_t>(kind)];
 }
 
@@ -39,7 +43,8 @@ WeightKind weight_kind_of(std::string_view name) {
   if (name.starts_with("head.")) return WeightKind::kHead;
   if (name == "norm.weight") return WeightKind::kNorm;
   if (name.starts_with("hc_head")) return WeightKind::kHyperConnection;
-  if (name.starts_with("mtp.")) return contains(name, ".ffn.experts.") ? WeightKind::kMtpRoutedExpert : WeightKind::kMtp;
+  if (name.starts_with("mtp."))
+    return contains(name, ".ffn.experts.") ? WeightKind::kMtpRoutedExpert : WeightKind::kMtp;
   if (!name.starts_with("layers.")) return WeightKind::kOther;
   name.remove_prefix(std::string_view("layers.").size());
   const size_t dot = name.find('.');

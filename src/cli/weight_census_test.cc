@@ -44,7 +44,8 @@ TEST(WeightCensus, AccountsForEveryByteOfACheckpoint) {
 TEST(Inspection, WorksOutWhatATokenUsesAndWhatFits) {
   const auto found = inspect_checkpoint(SLUICE_SOURCE_DIR "/models/tiny-v4", 0, 1'000'000'000);
   ASSERT_TRUE(found) << found.error().message;
-  // 8 layers of 6 experts; an expert is three matrices of 64 x 256 in 4 bits, and a byte of scale for every 32 values.
+  // 8 layers of 6 experts; an expert is three matrices of 64 x 256 in 4 bits, and a byte of scale for every
+  // 32 values.
   EXPECT_EQ(found->expert_bytes, 3u * 64 * 256 / 2 + 3 * 64 * 256 / 32);
   EXPECT_EQ(found->routed_bytes_per_token, 8 * 6 * found->expert_bytes);
   EXPECT_EQ(found->experts, 9u * 64);  // with MTP's

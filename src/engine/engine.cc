@@ -17,7 +17,8 @@ namespace {
 constexpr uint64_t kGenerationConfigLimitBytes = 1 << 20;
 
 // A field that is absent or null leaves the value; its range is check_sampling's business.
-Status read_number(const nlohmann::json& object, const char* name, const std::filesystem::path& path, double& value) {
+Status read_number(const nlohmann::json& object, const char* name, const std::filesystem::path& path,
+                   double& value) {
   const auto field = object.find(name);
   if (field == object.end() || field->is_null()) return {};
   if (!field->is_number()) {
@@ -28,8 +29,8 @@ Status read_number(const nlohmann::json& object, const char* name, const std::fi
   return {};
 }
 
-// generation_config.json: {"do_sample": true, "temperature": 1.0, "top_p": 1.0, ...}; a missing file or field leaves
-// the default, a damaged one is an error.
+// generation_config.json: {"do_sample": true, "temperature": 1.0, "top_p": 1.0, ...}; a missing file or field
+// leaves the default, a damaged one is an error.
 Result<SamplingOptions> read_default_sampling(const std::filesystem::path& folder) {
   SamplingOptions sampling;
   const auto path = folder / "generation_config.json";
@@ -46,7 +47,8 @@ Result<SamplingOptions> read_default_sampling(const std::filesystem::path& folde
   SLUICE_ASSIGN(const auto do_sample, fields.boolean("do_sample"));
   if (do_sample == false) sampling.temperature = 0;
   auto checked = check_sampling(sampling);
-  if (!checked) return tl::unexpected(Error{ErrorCode::kCorrupt, path.string() + ": " + checked.error().message});
+  if (!checked)
+    return tl::unexpected(Error{ErrorCode::kCorrupt, path.string() + ": " + checked.error().message});
   return sampling;
 }
 
@@ -70,7 +72,9 @@ Result<std::unique_ptr<Engine>> engine_on_model(std::unique_ptr<LoadedModel> loa
 
 Engine::~Engine() = default;
 
-const Tokenizer* Engine::tokenizer() const { return tokenizer_.get(); }
+const Tokenizer* Engine::tokenizer() const {
+  return tokenizer_.get();
+}
 
 Result<std::vector<int32_t>> Engine::tokenize_prompt(std::string_view text) const {
   if (tokenizer_ == nullptr) {
@@ -82,10 +86,20 @@ Result<std::vector<int32_t>> Engine::tokenize_prompt(std::string_view text) cons
   return ids;
 }
 
-const MemoryPlan& Engine::memory_plan() const { return loaded_->plan; }
-StreamCounters Engine::counters() const { return loaded_->store->counters(); }
-StreamMode Engine::stream_mode() const { return loaded_->store->mode(); }
-size_t Engine::threads() const { return loaded_->sizes.threads; }
-const SamplingOptions& Engine::default_sampling() const { return default_sampling_; }
+const MemoryPlan& Engine::memory_plan() const {
+  return loaded_->plan;
+}
+StreamCounters Engine::counters() const {
+  return loaded_->store->counters();
+}
+StreamMode Engine::stream_mode() const {
+  return loaded_->store->mode();
+}
+size_t Engine::threads() const {
+  return loaded_->sizes.threads;
+}
+const SamplingOptions& Engine::default_sampling() const {
+  return default_sampling_;
+}
 
 }  // namespace sluice

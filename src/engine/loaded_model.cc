@@ -25,7 +25,8 @@ Result<std::vector<FileSpec>> file_specs(const Checkpoint& checkpoint) {
 
 }  // namespace
 
-Result<std::unique_ptr<LoadedModel>> LoadedModel::load(const EngineOptions& options, const ReaderWrapper& wrapper) {
+Result<std::unique_ptr<LoadedModel>> LoadedModel::load(const EngineOptions& options,
+                                                       const ReaderWrapper& wrapper) {
   SLUICE_ASSIGN(auto checkpoint, Checkpoint::open(options.model_folder));
   SLUICE_ASSIGN(auto storage, ExpertStorage::locate(checkpoint));
   std::unique_ptr<LoadedModel> loaded(new LoadedModel(std::move(checkpoint), std::move(storage)));
@@ -40,7 +41,8 @@ Result<std::unique_ptr<LoadedModel>> LoadedModel::load(const EngineOptions& opti
   SLUICE_ASSIGN(auto weights, bind_weights(config, binder));
   SLUICE_TRY(loaded->open_store(options, wrapper));
   loaded->pool = std::make_unique<ThreadPool>(loaded->sizes.threads);
-  ModelParts parts{config, std::move(weights), &loaded->expert_storage, loaded->store.get(), loaded->pool.get()};
+  ModelParts parts{config, std::move(weights), &loaded->expert_storage, loaded->store.get(),
+                   loaded->pool.get()};
   SLUICE_ASSIGN(auto model, Model::create(std::move(parts), loaded->sizes.chunk_tokens));
   loaded->model.emplace(std::move(model));
   return loaded;
@@ -70,7 +72,9 @@ Status LoadedModel::open_store(const EngineOptions& options, const ReaderWrapper
   store_options.read_threads = options.read_threads;
   store_options.cancel = options.cancel;
   if (options.on_progress) {
-    store_options.progress = [&](uint64_t done, uint64_t total) { options.on_progress({"experts", done, total}); };
+    store_options.progress = [&](uint64_t done, uint64_t total) {
+      options.on_progress({"experts", done, total});
+    };
   }
   SLUICE_ASSIGN(const auto specs, file_specs(checkpoint));
   if (!wrapper) {
@@ -78,8 +82,10 @@ Status LoadedModel::open_store(const EngineOptions& options, const ReaderWrapper
     return {};
   }
   SLUICE_ASSIGN(auto files, FileSet::open(specs, FileAccess::kDirect));
-  auto reader = std::make_unique<PreadPool>(std::make_shared<const FileSet>(std::move(files)), options.read_threads);
-  SLUICE_ASSIGN(store, open_expert_store_on_reader(store_options, expert_storage.catalog(), wrapper(std::move(reader))));
+  auto reader =
+      std::make_unique<PreadPool>(std::make_shared<const FileSet>(std::move(files)), options.read_threads);
+  SLUICE_ASSIGN(store, open_expert_store_on_reader(store_options, expert_storage.catalog(),
+                                                   wrapper(std::move(reader))));
   return {};
 }
 

@@ -22,7 +22,8 @@ using ReaderWrapper = std::function<std::unique_ptr<Reader>(std::unique_ptr<Read
 // Members in the order in which they depend on each other; used in place, never moved.
 struct LoadedModel {
   // Every tensor is checked before anything is allocated, and the memory plan is kept or refused.
-  static Result<std::unique_ptr<LoadedModel>> load(const EngineOptions& options, const ReaderWrapper& wrapper = {});
+  static Result<std::unique_ptr<LoadedModel>> load(const EngineOptions& options,
+                                                   const ReaderWrapper& wrapper = {});
 
   Checkpoint checkpoint;
   ExpertStorage expert_storage;
@@ -36,7 +37,8 @@ struct LoadedModel {
  private:
   LoadedModel(Checkpoint opened, ExpertStorage storage)
       : checkpoint(std::move(opened)), expert_storage(std::move(storage)) {}
-  Status load_dense(const EngineOptions& options, uint64_t arena_bytes, const std::vector<DenseTensor>& tensors);
+  Status load_dense(const EngineOptions& options, uint64_t arena_bytes,
+                    const std::vector<DenseTensor>& tensors);
   Status open_store(const EngineOptions& options, const ReaderWrapper& wrapper);
 };
 

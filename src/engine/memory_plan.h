@@ -16,8 +16,10 @@ struct EngineSizes {
 // kInvalidArgument, naming the option, for sizes outside the model's or any machine's range.
 Result<EngineSizes> settle_sizes(const EngineOptions& options, const ModelConfig& config);
 
-// `available_bytes` 0: unknown, nothing is refused. kOutOfBudget with the parts and the least that would work.
-Result<MemoryPlan> plan_memory(const EngineOptions& options, const EngineSizes& sizes, const ModelConfig& config,
-                               const ExpertCatalog& catalog, uint64_t dense_bytes, uint64_t available_bytes);
+// `available_bytes` 0: unknown, nothing is refused. kOutOfBudget with the parts and the least that would
+// work.
+Result<MemoryPlan> plan_memory(const EngineOptions& options, const EngineSizes& sizes,
+                               const ModelConfig& config, const ExpertCatalog& catalog, uint64_t dense_bytes,
+                               uint64_t available_bytes);
 
 }  // namespace sluice

@@ -36,8 +36,8 @@ Result<PerplexityText> parse_perplexity_text(std::string_view json, const std::s
   }
   for (const auto& id : *ids) {
     if (!id.is_number_unsigned() || id.get<uint64_t>() >= config.vocab_size) {
-      return fail(ErrorCode::kCorrupt, "{}: token_ids[{}]: {} found, an id below {} expected", file_name, text.ids.size(),
-                  id.is_number() ? id.dump() : id.type_name(), config.vocab_size);
+      return fail(ErrorCode::kCorrupt, "{}: token_ids[{}]: {} found, an id below {} expected", file_name,
+                  text.ids.size(), id.is_number() ? id.dump() : id.type_name(), config.vocab_size);
     }
     text.ids.push_back(id.get<int32_t>());
   }
@@ -53,14 +53,16 @@ Result<PerplexityResult> perplexity(LoadedModel& loaded, const PerplexityText& t
   const uint64_t predicted = text.ids.size() - 1;
   std::vector<float> streams(model.max_chunk_tokens() * width);
   std::vector<float> logits(vocab);
-  SLUICE_ASSIGN(auto state, SequenceState::create(Model::state_shape(model.config()), std::min(text.window, predicted)));
+  SLUICE_ASSIGN(auto state,
+                SequenceState::create(Model::state_shape(model.config()), std::min(text.window, predicted)));
   PerplexityResult result;
   double nll_sum = 0;
   while (result.tokens < predicted) {
-    if (cancel.stop_requested()) return fail(ErrorCode::kCancelled, "cancelled after {} tokens", result.tokens);
+    if (cancel.stop_requested())
+      return fail(ErrorCode::kCancelled, "cancelled after {} tokens", result.tokens);
     if (state.position() == 0) ++result.windows;
-    const uint64_t count =
-        std::min({text.window - state.position(), uint64_t{model.max_chunk_tokens()}, predicted - result.tokens});
+    const uint64_t count = std::min(
+        {text.window - state.position(), uint64_t{model.max_chunk_tokens()}, predicted - result.tokens});
     SLUICE_TRY(model.extend(state, std::span(text.ids).subspan(result.tokens, count), streams.data()));
     for (uint64_t t = 0; t < count; ++t) {
       model.logits(streams.data() + t * width, 1, logits.data());

@@ -13,8 +13,8 @@
 
 namespace sluice {
 
-// Held-out tokens, cut into windows that know nothing of each other. Window w sees ids [w * window, (w + 1) * window)
-// and predicts the id after each of them.
+// Held-out tokens, cut into windows that know nothing of each other. Window w sees ids [w * window, (w + 1) *
+// window) and predicts the id after each of them.
 struct PerplexityText {
   std::vector<int32_t> ids;  // at least 2
   uint64_t window = 1024;

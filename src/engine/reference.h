@@ -1,6 +1,7 @@
 // What another implementation computed for a checkpoint: the file that `verify` compares with.
 //
-// A safetensors file. Its tensors belong to cases by a prefix ("short.", or none), each with input_ids and any of:
+// A safetensors file. Its tensors belong to cases by a prefix ("short.", or none), each with input_ids and
+// any of:
 //   logits [n, V] at positions [n] (all positions without it); layerN.experts [tokens, k];
 //   at probe_positions [p]: layerN.weights [p, k], layerN.attention [p, D], layerN.streams [p, hc, D],
 //     layerN.index_topk [p, m] (-1: nothing visible);
@@ -62,10 +63,12 @@ struct GreedyCase {
   std::vector<double> margins;  // one per output id: how far the best logit led
 };
 
-// Everything is checked against the configuration: shapes, positions, ids. kCorrupt, naming file and tensor or field.
-Result<std::vector<ReferenceCase>> parse_reference(std::span<const std::byte> file_bytes, const std::string& file_name,
-                                                   const ModelConfig& config);
-Result<std::vector<ReferenceCase>> load_reference(const std::filesystem::path& path, const ModelConfig& config);
+// Everything is checked against the configuration: shapes, positions, ids. kCorrupt, naming file and tensor
+// or field.
+Result<std::vector<ReferenceCase>> parse_reference(std::span<const std::byte> file_bytes,
+                                                   const std::string& file_name, const ModelConfig& config);
+Result<std::vector<ReferenceCase>> load_reference(const std::filesystem::path& path,
+                                                  const ModelConfig& config);
 
 Result<std::vector<GreedyCase>> parse_greedy(std::string_view json, const std::string& file_name,
                                              const ModelConfig& config);

@@ -43,7 +43,8 @@ Status check_sampling(const SamplingOptions& options) {
   if (!(options.temperature >= 0 && options.temperature <= 100)) {
     return outside("temperature", options.temperature, "0 to 100");
   }
-  if (!(options.top_p > 0 && options.top_p <= 1)) return outside("top-p", options.top_p, "above 0, at most 1");
+  if (!(options.top_p > 0 && options.top_p <= 1))
+    return outside("top-p", options.top_p, "above 0, at most 1");
   if (!(options.min_p >= 0 && options.min_p <= 1)) return outside("min-p", options.min_p, "0 to 1");
   return {};
 }
@@ -53,7 +54,8 @@ Result<int32_t> Sampler::sample(std::span<const float> logits) {
   const size_t kept = greedy ? 1 : options_.top_k == 0 ? logits.size() : options_.top_k;
   const auto order = top_k(logits, kept);
   if (order.empty() || std::isnan(logits[order[0]])) {
-    return fail(ErrorCode::kInternal, "the model gave no number for any token: its weights or inputs are damaged");
+    return fail(ErrorCode::kInternal,
+                "the model gave no number for any token: its weights or inputs are damaged");
   }
   if (greedy) return static_cast<int32_t>(order[0]);
   std::vector<Candidate> candidates;
@@ -75,6 +77,8 @@ Result<int32_t> Sampler::sample(std::span<const float> logits) {
   return static_cast<int32_t>(candidates.back().id);
 }
 
-double Sampler::uniform() { return static_cast<double>(random_() >> 11) * 0x1p-53; }
+double Sampler::uniform() {
+  return static_cast<double>(random_() >> 11) * 0x1p-53;
+}
 
 }  // namespace sluice

@@ -12,7 +12,8 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 uint64_t elapsed_ns(Clock::time_point since) {
-  return static_cast<uint64_t>(std::chrono::duration_cast<std::chrono::nanoseconds>(Clock::now() - since).count());
+  return static_cast<uint64_t>(
+      std::chrono::duration_cast<std::chrono::nanoseconds>(Clock::now() - since).count());
 }
 
 bool ends_text(const ModelConfig& config, int32_t id) {
@@ -24,17 +25,22 @@ bool ends_text(const ModelConfig& config, int32_t id) {
 
 const char* finish_reason_name(FinishReason reason) {
   switch (reason) {
-    case FinishReason::kEndOfText: return "end_of_text";
-    case FinishReason::kMaxTokens: return "max_tokens";
-    case FinishReason::kContextFull: return "context_full";
-    case FinishReason::kCancelled: return "cancelled";
+    case FinishReason::kEndOfText:
+      return "end_of_text";
+    case FinishReason::kMaxTokens:
+      return "max_tokens";
+    case FinishReason::kContextFull:
+      return "context_full";
+    case FinishReason::kCancelled:
+      return "cancelled";
   }
   return "?";
 }
 
 Result<Session> Engine::new_session() {
   const ModelConfig& config = loaded_->checkpoint.config();
-  SLUICE_ASSIGN(auto sequence, SequenceState::create(Model::state_shape(config), loaded_->sizes.context_tokens));
+  SLUICE_ASSIGN(auto sequence,
+                SequenceState::create(Model::state_shape(config), loaded_->sizes.context_tokens));
   auto state = std::make_unique<Session::State>(Session::State{*loaded_, std::move(sequence), {}, {}, {}});
   state->streams.resize(loaded_->sizes.chunk_tokens * loaded_->model->streams_width());
   state->logits.resize(config.vocab_size);
@@ -46,8 +52,12 @@ Session::Session(Session&&) noexcept = default;
 Session& Session::operator=(Session&&) noexcept = default;
 Session::~Session() = default;
 
-uint64_t Session::context_tokens() const { return state_->sequence.context_tokens(); }
-uint64_t Session::tokens_held() const { return state_->sequence.position(); }
+uint64_t Session::context_tokens() const {
+  return state_->sequence.context_tokens();
+}
+uint64_t Session::tokens_held() const {
+  return state_->sequence.position();
+}
 
 void Session::clear() {
   state_->sequence.clear();
@@ -91,13 +101,16 @@ namespace {
 // What can be refused before the session is touched.
 Status check_request(const GenerationRequest& request, const ModelConfig& config, uint64_t context_tokens) {
   SLUICE_TRY(check_sampling(request.sampling));
-  if (request.context_ids.empty()) return fail(ErrorCode::kInvalidArgument, "the prompt is empty: no token to start from");
+  if (request.context_ids.empty())
+    return fail(ErrorCode::kInvalidArgument, "the prompt is empty: no token to start from");
   for (const int32_t id : request.context_ids) {
     if (id >= 0 && static_cast<uint32_t>(id) < config.vocab_size) continue;
-    return fail(ErrorCode::kInvalidArgument, "token id {} is outside the vocabulary of {}", id, config.vocab_size);
+    return fail(ErrorCode::kInvalidArgument, "token id {} is outside the vocabulary of {}", id,
+                config.vocab_size);
   }
   if (request.context_ids.size() <= context_tokens) return {};
-  return fail(ErrorCode::kOutOfBudget, "the prompt has {} tokens and the context holds {}: ask for a larger --context",
+  return fail(ErrorCode::kOutOfBudget,
+              "the prompt has {} tokens and the context holds {}: ask for a larger --context",
               request.context_ids.size(), context_tokens);
 }
 
@@ -141,7 +154,8 @@ Result<FinishReason> Session::decode(const GenerationRequest& request, Generatio
     if (request.stop_at_end_of_text && ends_text(config, id)) return FinishReason::kEndOfText;
     result.ids.push_back(id);
     if (request.on_token && !request.on_token(id)) return FinishReason::kCancelled;
-    if (request.max_new_tokens != 0 && result.ids.size() >= request.max_new_tokens) return FinishReason::kMaxTokens;
+    if (request.max_new_tokens != 0 && result.ids.size() >= request.max_new_tokens)
+      return FinishReason::kMaxTokens;
     if (state_->sequence.position() == context_tokens()) return FinishReason::kContextFull;
     SLUICE_TRY(state_->take_in(id));
   }

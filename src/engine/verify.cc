@@ -33,7 +33,8 @@ class ErrorMeter {
       const double error = std::abs(double{found[i]} - double{expected[i]});
       error_sum_ += error;
       // NaN compares with nothing: it must not pass for small.
-      if (!(error <= largest_)) largest_ = std::isnan(error) ? std::numeric_limits<double>::infinity() : error;
+      if (!(error <= largest_))
+        largest_ = std::isnan(error) ? std::numeric_limits<double>::infinity() : error;
       sum_ += expected[i];
       square_sum_ += double{expected[i]} * double{expected[i]};
     }
@@ -77,7 +78,8 @@ class CaseObserver : public ForwardObserver {
     }
     for_each_probe(position, expected.weights, [&](std::span<const float> expected_weights) {
       for (size_t rank = 0; rank < experts.size(); ++rank) {
-        const auto place = static_cast<size_t>(std::find(row.begin(), row.end(), int64_t{experts[rank]}) - row.begin());
+        const auto place =
+            static_cast<size_t>(std::find(row.begin(), row.end(), int64_t{experts[rank]}) - row.begin());
         weights_error.add({&weights[rank], 1}, {&expected_weights[place], 1});
       }
     });
@@ -86,7 +88,8 @@ class CaseObserver : public ForwardObserver {
   void on_index(uint32_t layer, uint64_t position, std::span<const uint32_t> blocks) override {
     for_each_probe(position, reference_.layers[layer].index_topk, [&](std::span<const int64_t> expected) {
       std::vector<int64_t> wanted;
-      std::copy_if(expected.begin(), expected.end(), std::back_inserter(wanted), [](int64_t b) { return b >= 0; });
+      std::copy_if(expected.begin(), expected.end(), std::back_inserter(wanted),
+                   [](int64_t b) { return b >= 0; });
       std::sort(wanted.begin(), wanted.end());
       ++index_compared;
       if (!std::equal(wanted.begin(), wanted.end(), blocks.begin(), blocks.end())) ++index_different;
@@ -137,7 +140,8 @@ class Verifier {
                                         greedy.prompt_ids.size() + greedy.output_ids.size()));
     std::vector<float> logits(model_.config().vocab_size);
     SLUICE_TRY(feed(state, greedy.prompt_ids, logits));
-    for (size_t step = 0; step < greedy.output_ids.size() && greedy.margins[step] >= kDecisiveMargin; ++step) {
+    for (size_t step = 0; step < greedy.output_ids.size() && greedy.margins[step] >= kDecisiveMargin;
+         ++step) {
       ++row.compared;
       const auto best = std::max_element(logits.begin(), logits.end()) - logits.begin();
       if (best != greedy.output_ids[step]) ++row.different;
@@ -179,8 +183,8 @@ class Verifier {
     std::vector<float> streams(tokens * width);
     SLUICE_ASSIGN(auto state, new_state(Model::state_shape(model_.config()), tokens));
     SLUICE_TRY(in_chunks(tokens, schedule, [&](size_t begin, size_t count) {
-      return model_.extend(state, std::span(reference.ids).subspan(begin, count), streams.data() + begin * width,
-                           &observer);
+      return model_.extend(state, std::span(reference.ids).subspan(begin, count),
+                           streams.data() + begin * width, &observer);
     }));
     add_exact(reference, schedule, "experts", observer.experts_compared, observer.experts_different, true);
     add_exact(reference, schedule, "index blocks", observer.index_compared, observer.index_different, false);
@@ -197,11 +201,12 @@ class Verifier {
     return run_mtp(reference, schedule, streams);
   }
 
-  Status run_mtp(const ReferenceCase& reference, const Schedule& schedule, const std::vector<float>& streams) {
+  Status run_mtp(const ReferenceCase& reference, const Schedule& schedule,
+                 const std::vector<float>& streams) {
     if (reference.mtp_positions.empty()) return {};
     if (model_.config().num_nextn_predict_layers == 0) {
-      return fail(ErrorCode::kInvalidArgument, "{}: the reference has mtp_logits and the checkpoint has no MTP layer",
-                  reference.name);
+      return fail(ErrorCode::kInvalidArgument,
+                  "{}: the reference has mtp_logits and the checkpoint has no MTP layer", reference.name);
     }
     const size_t tokens = reference.ids.size() - 1;  // the last one has no next token
     const size_t width = model_.streams_width();
@@ -209,7 +214,8 @@ class Verifier {
     SLUICE_ASSIGN(auto state, new_state(Model::mtp_state_shape(model_.config()), tokens));
     SLUICE_TRY(in_chunks(tokens, schedule, [&](size_t begin, size_t count) {
       return model_.extend_mtp(state, streams.data() + begin * width,
-                               std::span(reference.ids).subspan(begin + 1, count), mtp_streams.data() + begin * width);
+                               std::span(reference.ids).subspan(begin + 1, count),
+                               mtp_streams.data() + begin * width);
     }));
     ErrorMeter error;
     std::vector<float> logits(model_.config().vocab_size);
@@ -224,8 +230,8 @@ class Verifier {
   // The variants' greedy continuation: each step's logits, fed with the reference's own ids.
   Status run_greedy_logits(const ReferenceCase& reference) {
     const std::span prompt = std::span(reference.ids).first(reference.greedy_prompt_tokens);
-    SLUICE_ASSIGN(auto state,
-                  new_state(Model::state_shape(model_.config()), prompt.size() + reference.greedy_ids.size()));
+    SLUICE_ASSIGN(auto state, new_state(Model::state_shape(model_.config()),
+                                        prompt.size() + reference.greedy_ids.size()));
     std::vector<float> logits(model_.config().vocab_size);
     ErrorMeter error;
     SLUICE_TRY(feed(state, prompt, logits));
@@ -233,22 +239,24 @@ class Verifier {
       error.add(logits, reference.greedy_logits.row(step));
       SLUICE_TRY(feed(state, {&reference.greedy_ids[step], 1}, logits));
     }
-    add_near(reference, {fmt::format("prefill {} + decode", prompt.size()), 0, 0}, "greedy logits", error, true);
+    add_near(reference, {fmt::format("prefill {} + decode", prompt.size()), 0, 0}, "greedy logits", error,
+             true);
     return {};
   }
 
   template <class F>
   static Status in_chunks(size_t tokens, const Schedule& schedule, const F& run) {
     for (size_t begin = 0; begin < tokens;) {
-      const size_t count = std::min(begin == 0 ? schedule.first_tokens : schedule.then_tokens, tokens - begin);
+      const size_t count =
+          std::min(begin == 0 ? schedule.first_tokens : schedule.then_tokens, tokens - begin);
       SLUICE_TRY(run(begin, count));
       begin += count;
     }
     return {};
   }
 
-  void add_exact(const ReferenceCase& reference, const Schedule& schedule, const char* quantity, uint64_t compared,
-                 uint64_t different, bool bounded) {
+  void add_exact(const ReferenceCase& reference, const Schedule& schedule, const char* quantity,
+                 uint64_t compared, uint64_t different, bool bounded) {
     if (compared == 0) return;
     VerifyRow row{reference.name, schedule.name, quantity, compared, different};
     row.bounded = bounded;
@@ -256,8 +264,8 @@ class Verifier {
     add(row);
   }
 
-  void add_near(const ReferenceCase& reference, const Schedule& schedule, const char* quantity, const ErrorMeter& error,
-                bool bounded) {
+  void add_near(const ReferenceCase& reference, const Schedule& schedule, const char* quantity,
+                const ErrorMeter& error, bool bounded) {
     VerifyRow row{reference.name, schedule.name, quantity};
     error.report(row);
     row.bounded = bounded;
@@ -274,7 +282,8 @@ class Verifier {
 bool VerifyReport::within() const {
   const auto bounded = [](const VerifyRow& row) { return row.bounded; };
   return std::any_of(rows.begin(), rows.end(), bounded) &&
-         std::all_of(rows.begin(), rows.end(), [](const VerifyRow& row) { return row.within || !row.bounded; });
+         std::all_of(rows.begin(), rows.end(),
+                     [](const VerifyRow& row) { return row.within || !row.bounded; });
 }
 
 size_t verify_chunk_tokens(const std::vector<ReferenceCase>& cases) {

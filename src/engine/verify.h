@@ -24,10 +24,10 @@ struct VerifyRow {
   std::string schedule;  // how the tokens were fed: "whole", "chunks of 7", "prefill 24 + decode", ...
   std::string quantity;  // "experts", "logits", ...
   uint64_t compared = 0;
-  uint64_t different = 0;    // quantities that must be equal: experts, ids
-  double mean_error = 0;     // quantities that are near: mean and largest |difference| / standard deviation
+  uint64_t different = 0;  // quantities that must be equal: experts, ids
+  double mean_error = 0;   // quantities that are near: mean and largest |difference| / standard deviation
   double largest_error = 0;
-  bool bounded = true;       // false: shown for a look inside, decides nothing
+  bool bounded = true;  // false: shown for a look inside, decides nothing
   bool within = true;
 };
 
@@ -40,8 +40,8 @@ struct VerifyReport {
 // The chunk size that `loaded` must have been opened with, so that "whole" is one chunk.
 size_t verify_chunk_tokens(const std::vector<ReferenceCase>& cases);
 
-// Feeds every case whole, in chunks of 1, 7, 64 and 512, and as a prefill of half of it followed by single tokens.
-// `on_row` sees each row as it is known. Errors of the forward pass end it.
+// Feeds every case whole, in chunks of 1, 7, 64 and 512, and as a prefill of half of it followed by single
+// tokens. `on_row` sees each row as it is known. Errors of the forward pass end it.
 Result<VerifyReport> verify(LoadedModel& loaded, const std::vector<ReferenceCase>& cases,
                             const std::vector<GreedyCase>& greedy,
                             const std::function<void(const VerifyRow&)>& on_row);

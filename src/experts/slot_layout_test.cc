@@ -75,7 +75,8 @@ TEST(SlotLayout, EveryPartIsWhereItSaysForAnyExtents) {
     for (Extent& extent : extents) {
       extent = {static_cast<uint32_t>(random() % 3), random() % spread_bytes, 1 + random() % 9000};
     }
-    for (size_t i = 0; i < extents.size(); i += 5) extents[i + 1 + random() % 4].size_bytes = 0;  // a part it lacks
+    for (size_t i = 0; i < extents.size(); i += 5)
+      extents[i + 1 + random() % 4].size_bytes = 0;  // a part it lacks
     const ExpertCatalog catalog = *ExpertCatalog::create(2, 3, 5, extents);
     const SlotLayout layout(catalog, alignment);
     ASSERT_EQ(layout.slot_bytes() % layout.slot_alignment_bytes(), 0u);

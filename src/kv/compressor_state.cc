@@ -23,7 +23,8 @@ void CompressorState::close_block() {
 }
 
 uint64_t CompressorState::reserved_bytes() const {
-  const size_t floats = pending_kv_.size() + pending_gate_.size() + previous_kv_.size() + previous_gate_.size();
+  const size_t floats =
+      pending_kv_.size() + pending_gate_.size() + previous_kv_.size() + previous_gate_.size();
   return rows_.reserved_bytes() + floats * sizeof(float);
 }
 

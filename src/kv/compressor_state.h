@@ -1,4 +1,5 @@
-// What a compressor remembers between tokens: the open block, the block before it, and the rows it has closed.
+// What a compressor remembers between tokens: the open block, the block before it, and the rows it has
+// closed.
 #pragma once
 
 #include <cstdint>
@@ -45,7 +46,7 @@ class CompressorState {
 
  private:
   CompressorShape shape_;
-  RowStore rows_;  // [blocks closed, row_width]
+  RowStore rows_;                                   // [blocks closed, row_width]
   std::vector<float> pending_kv_, pending_gate_;    // [ratio, input_width]
   std::vector<float> previous_kv_, previous_gate_;  // [ratio, input_width], overlapping only
 };

@@ -9,8 +9,8 @@
 
 namespace sluice {
 
-// Address space for all rows of a context is reserved at once; the system backs it as rows are written, and no row
-// ever moves. One writer; readers may run beside each other, not beside the writer.
+// Address space for all rows of a context is reserved at once; the system backs it as rows are written, and
+// no row ever moves. One writer; readers may run beside each other, not beside the writer.
 class RowStore {
  public:
   // Room for `capacity_rows` rows of `width` floats. kOutOfBudget when the system refuses.

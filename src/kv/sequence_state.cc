@@ -21,14 +21,16 @@ uint64_t bytes_when_full(const std::optional<CompressorShape>& shape, uint64_t c
 
 }  // namespace
 
-Result<SequenceState> SequenceState::create(std::span<const LayerStateShape> layers, uint64_t context_tokens) {
+Result<SequenceState> SequenceState::create(std::span<const LayerStateShape> layers,
+                                            uint64_t context_tokens) {
   SequenceState state;
   state.context_tokens_ = context_tokens;
   state.layers_.reserve(layers.size());
   for (const LayerStateShape& shape : layers) {
     SLUICE_ASSIGN(auto compressor, create_optional(shape.compressor, context_tokens));
     SLUICE_ASSIGN(auto indexer, create_optional(shape.indexer, context_tokens));
-    state.layers_.push_back({WindowRing(shape.window, shape.row_width), std::move(compressor), std::move(indexer)});
+    state.layers_.push_back(
+        {WindowRing(shape.window, shape.row_width), std::move(compressor), std::move(indexer)});
   }
   return state;
 }

@@ -29,8 +29,8 @@ struct LayerState {
 // Belongs to one sequence and is used by one thread at a time. Movable.
 class SequenceState {
  public:
-  // An empty sequence with room for `context_tokens` tokens. Address space is reserved here, memory is used as the
-  // sequence grows. kOutOfBudget when the system refuses.
+  // An empty sequence with room for `context_tokens` tokens. Address space is reserved here, memory is used
+  // as the sequence grows. kOutOfBudget when the system refuses.
   static Result<SequenceState> create(std::span<const LayerStateShape> layers, uint64_t context_tokens);
 
   // Bytes that such a state takes when its context is full.

@@ -52,7 +52,8 @@ TEST(SequenceState, HasRoomForEveryRowOfItsContext) {
 }
 
 TEST(SequenceState, BytesWhenFullCountKeysAndValuesOnce) {
-  // Windows 3*8*4; CSA rows 1024*4 and 2 blocks of 4*8 twice; index rows 1024*2 and blocks of 4*4; HCA 32*4, 128*4 twice.
+  // Windows 3*8*4; CSA rows 1024*4 and 2 blocks of 4*8 twice; index rows 1024*2 and blocks of 4*4; HCA 32*4,
+  // 128*4 twice.
   const uint64_t floats = 3 * 8 * 4 + 1024 * 4 + 4 * 4 * 8 + 1024 * 2 + 4 * 4 * 4 + 32 * 4 + 2 * 128 * 4;
   EXPECT_EQ(SequenceState::bytes_when_full(kLayers, 4096), floats * 4);
 }

@@ -10,7 +10,8 @@ namespace sluice {
 // Holds the rows of the last `window` positions written. Same thread rule as RowStore.
 class WindowRing {
  public:
-  WindowRing(uint32_t window, uint32_t width) : window_(window), width_(width), rows_(size_t{window} * width) {}
+  WindowRing(uint32_t window, uint32_t width)
+      : window_(window), width_(width), rows_(size_t{window} * width) {}
 
   uint32_t window() const { return window_; }
   // The row [width] of a position. Meaningful for the last `window` positions written.

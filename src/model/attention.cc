@@ -23,8 +23,8 @@ struct ChunkArrays {
 };
 
 // Queries: latent, per-head norm, rope.
-void project_queries(const ForwardContext& context, const AttentionWeights& weights, const Rope& rope, const float* x,
-                     const Chunk& chunk, ChunkArrays& arrays) {
+void project_queries(const ForwardContext& context, const AttentionWeights& weights, const Rope& rope,
+                     const float* x, const Chunk& chunk, ChunkArrays& arrays) {
   const ModelConfig& config = context.config;
   const auto eps = static_cast<float>(config.rms_norm_eps);
   const size_t heads = config.num_attention_heads;
@@ -48,8 +48,8 @@ void project_queries(const ForwardContext& context, const AttentionWeights& weig
 }
 
 // Window rows: one key that is also the value, for all heads.
-void project_rows(const ForwardContext& context, const AttentionWeights& weights, const Rope& rope, const float* x,
-                  const Chunk& chunk, ChunkArrays& arrays) {
+void project_rows(const ForwardContext& context, const AttentionWeights& weights, const Rope& rope,
+                  const float* x, const Chunk& chunk, ChunkArrays& arrays) {
   const ModelConfig& config = context.config;
   const auto eps = static_cast<float>(config.rms_norm_eps);
   const size_t d = config.head_dim;
@@ -62,9 +62,11 @@ void project_rows(const ForwardContext& context, const AttentionWeights& weights
   arrays.kv = kv;
 }
 
-// What the query at chunk token t sees: window rows by age, then compressed rows by age. The order fixes the sum.
-void collect_rows(const ModelConfig& config, const LayerState& state, const ChunkArrays& arrays, const Chunk& chunk,
-                  const SelectedBlocks& selected, size_t t, std::vector<const float*>& rows) {
+// What the query at chunk token t sees: window rows by age, then compressed rows by age. The order fixes the
+// sum.
+void collect_rows(const ModelConfig& config, const LayerState& state, const ChunkArrays& arrays,
+                  const Chunk& chunk, const SelectedBlocks& selected, size_t t,
+                  std::vector<const float*>& rows) {
   rows.clear();
   const uint64_t position = chunk.first_position + t;
   const uint64_t oldest = position + 1 > config.sliding_window ? position + 1 - config.sliding_window : 0;
@@ -89,22 +91,23 @@ void attend_heads(const ForwardContext& context, const AttentionWeights& weights
   const size_t heads = context.config.num_attention_heads;
   const size_t d = context.config.head_dim;
   const float scale = 1.0F / std::sqrt(static_cast<float>(d));
-  context.pool.parallel_for(chunk.tokens() * heads, std::min<size_t>(heads, 8), [&](size_t begin, size_t end) {
-    std::vector<const float*> rows;
-    std::vector<float> scores;
-    std::vector<float> output(d);
-    for (size_t i = begin; i < end; ++i) {
-      const size_t t = i / heads;
-      if (i == begin || i % heads == 0) {
-        collect_rows(context.config, state, arrays, chunk, selected, t, rows);
-        scores.resize(rows.size());
-      }
-      float* head = arrays.q + i * d;
-      attend(head, rows, d, scale, weights.attn_sink[i % heads], scores.data(), output.data());
-      rope.rotate_back(chunk.first_position + t, output.data() + d - rope.width());
-      std::copy(output.begin(), output.end(), head);
-    }
-  });
+  context.pool.parallel_for(
+      chunk.tokens() * heads, std::min<size_t>(heads, 8), [&](size_t begin, size_t end) {
+        std::vector<const float*> rows;
+        std::vector<float> scores;
+        std::vector<float> output(d);
+        for (size_t i = begin; i < end; ++i) {
+          const size_t t = i / heads;
+          if (i == begin || i % heads == 0) {
+            collect_rows(context.config, state, arrays, chunk, selected, t, rows);
+            scores.resize(rows.size());
+          }
+          float* head = arrays.q + i * d;
+          attend(head, rows, d, scale, weights.attn_sink[i % heads], scores.data(), output.data());
+          rope.rotate_back(chunk.first_position + t, output.data() + d - rope.width());
+          std::copy(output.begin(), output.end(), head);
+        }
+      });
 }
 
 // Grouped output projection: wo_a on each group's heads, then wo_b on all groups together.
@@ -118,8 +121,8 @@ void project_output(const ForwardContext& context, const AttentionWeights& weigh
   for (size_t group = 0; group < config.o_groups; ++group) {
     const size_t first_row = group * config.o_lora_rank;
     context.pool.parallel_for(config.o_lora_rank, 32, [&](size_t begin, size_t end) {
-      matmul_rows(weights.wo_a, first_row + begin, first_row + end, arrays.q + group * group_width, heads_width, tokens,
-                  latent, o_width);
+      matmul_rows(weights.wo_a, first_row + begin, first_row + end, arrays.q + group * group_width,
+                  heads_width, tokens, latent, o_width);
     });
   }
   matmul(context.pool, weights.wo_b, latent, tokens, y);
@@ -134,15 +137,16 @@ void remember_window(const Chunk& chunk, const ChunkArrays& arrays, size_t d, Wi
 
 }  // namespace
 
-void attention(const ForwardContext& context, const AttentionWeights& weights, const Rope& rope, uint32_t layer,
-               const float* x, const Chunk& chunk, LayerState& state, float* y) {
+void attention(const ForwardContext& context, const AttentionWeights& weights, const Rope& rope,
+               uint32_t layer, const float* x, const Chunk& chunk, LayerState& state, float* y) {
   const Workspace::Scope scope(context.workspace);
   ChunkArrays arrays;
   project_queries(context, weights, rope, x, chunk, arrays);
   project_rows(context, weights, rope, x, chunk, arrays);
   if (state.compressor) compress(context, *weights.compressor, rope, x, chunk, *state.compressor);
   SelectedBlocks selected;
-  if (state.indexer) selected = select_blocks(context, *weights.indexer, rope, x, arrays.qr, chunk, *state.indexer);
+  if (state.indexer)
+    selected = select_blocks(context, *weights.indexer, rope, x, arrays.qr, chunk, *state.indexer);
   attend_heads(context, weights, rope, state, chunk, selected, arrays);
   remember_window(chunk, arrays, context.config.head_dim, state.window);
   project_output(context, weights, arrays, chunk.tokens(), y);
@@ -150,7 +154,8 @@ void attention(const ForwardContext& context, const AttentionWeights& weights, c
   for (size_t t = 0; t < chunk.tokens(); ++t) {
     const uint64_t position = chunk.first_position + t;
     if (!selected.empty()) context.observer->on_index(layer, position, selected[t]);
-    context.observer->on_attention(layer, position, {y + t * context.config.hidden_size, context.config.hidden_size});
+    context.observer->on_attention(layer, position,
+                                   {y + t * context.config.hidden_size, context.config.hidden_size});
   }
 }
 

@@ -17,12 +17,14 @@ class ModelBinder {
     SLUICE_ASSIGN(weights.head, binder_.matrix("head", config_.vocab_size, D_));
     SLUICE_ASSIGN(weights.output, head(""));
     for (uint32_t layer_index = 0; layer_index < config_.num_hidden_layers; ++layer_index) {
-      SLUICE_ASSIGN(auto bound, layer(fmt::format("layers.{}.", layer_index), config_.compress_ratios[layer_index],
-                                      layer_index < config_.num_hash_layers));
+      SLUICE_ASSIGN(auto bound,
+                    layer(fmt::format("layers.{}.", layer_index), config_.compress_ratios[layer_index],
+                          layer_index < config_.num_hash_layers));
       weights.layers.push_back(std::move(bound));
     }
     for (uint32_t mtp_index = 0; mtp_index < config_.num_nextn_predict_layers; ++mtp_index) {
-      SLUICE_ASSIGN(auto bound, mtp(fmt::format("mtp.{}.", mtp_index), config_.mtp_compress_ratios[mtp_index]));
+      SLUICE_ASSIGN(auto bound,
+                    mtp(fmt::format("mtp.{}.", mtp_index), config_.mtp_compress_ratios[mtp_index]));
       weights.mtp.push_back(std::move(bound));
     }
     return weights;
@@ -56,8 +58,9 @@ class ModelBinder {
 
   Result<IndexerWeights> indexer(const std::string& prefix) {
     IndexerWeights weights;
-    SLUICE_ASSIGN(weights.wq_b, binder_.matrix(prefix + "wq_b", uint64_t{config_.index_n_heads} * config_.index_head_dim,
-                                               config_.q_lora_rank));
+    SLUICE_ASSIGN(weights.wq_b,
+                  binder_.matrix(prefix + "wq_b", uint64_t{config_.index_n_heads} * config_.index_head_dim,
+                                 config_.q_lora_rank));
     SLUICE_ASSIGN(weights.weights_proj, binder_.matrix(prefix + "weights_proj", config_.index_n_heads, D_));
     SLUICE_ASSIGN(weights.compressor, compressor(prefix + "compressor.", 4, config_.index_head_dim));
     return weights;
@@ -88,8 +91,9 @@ class ModelBinder {
     RouterWeights weights;
     SLUICE_ASSIGN(weights.gate, binder_.matrix(prefix + "gate", config_.n_routed_experts, D_));
     if (hashed) {
-      SLUICE_ASSIGN(weights.table, binder_.expert_table(prefix + "gate.tid2eid", config_.vocab_size,
-                                                        config_.num_experts_per_tok, config_.n_routed_experts));
+      SLUICE_ASSIGN(weights.table,
+                    binder_.expert_table(prefix + "gate.tid2eid", config_.vocab_size,
+                                         config_.num_experts_per_tok, config_.n_routed_experts));
     } else {
       SLUICE_ASSIGN(weights.bias, binder_.floats(prefix + "gate.bias", {config_.n_routed_experts}));
     }
@@ -167,12 +171,14 @@ Result<ExpertStorage> ExpertStorage::locate(const Checkpoint& checkpoint) {
       for (const StoredMatrix* matrix : {&expert.w1, &expert.w3, &expert.w2}) {
         extents.push_back(matrix->weight->extent);
         const Extent& values = matrix->weight->extent;
-        extents.push_back(matrix->scale != nullptr ? matrix->scale->extent : Extent{values.file, values.offset_bytes, 0});
+        extents.push_back(matrix->scale != nullptr ? matrix->scale->extent
+                                                   : Extent{values.file, values.offset_bytes, 0});
       }
       formats.push_back({expert.w1.format, expert.w3.format, expert.w2.format});
     }
   }
-  SLUICE_ASSIGN(auto catalog, ExpertCatalog::create(layers, config.n_routed_experts, 2 * kMatrices, std::move(extents)));
+  SLUICE_ASSIGN(auto catalog,
+                ExpertCatalog::create(layers, config.n_routed_experts, 2 * kMatrices, std::move(extents)));
   ExpertStorage storage(std::move(catalog));
   storage.formats_ = std::move(formats);
   const uint32_t hidden = config.hidden_size;

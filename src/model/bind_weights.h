@@ -34,7 +34,7 @@ class ExpertStorage {
   explicit ExpertStorage(ExpertCatalog catalog) : catalog_(std::move(catalog)) {}
 
   ExpertCatalog catalog_;
-  std::array<WeightMatrix, kMatrices> shapes_;                 // rows and cols only
+  std::array<WeightMatrix, kMatrices> shapes_;                // rows and cols only
   std::vector<std::array<WeightFormat, kMatrices>> formats_;  // [expert_count]
 };
 

@@ -9,8 +9,8 @@
 namespace sluice {
 namespace {
 
-// One channel's softmax over gates, applied to values, accumulated token by token. The running maximum keeps it
-// finite for any gate (online softmax, Milakov & Gimelshein 2018).
+// One channel's softmax over gates, applied to values, accumulated token by token. The running maximum keeps
+// it finite for any gate (online softmax, Milakov & Gimelshein 2018).
 struct ChannelSoftmax {
   float largest = -INFINITY;
   float total = 0;
@@ -30,7 +30,8 @@ struct ChannelSoftmax {
 void mix_block(CompressorState& state, float* row) {
   const CompressorShape& shape = state.shape();
   const bool has_previous = shape.overlapping && state.rows().size() > 0;
-  const uint32_t own_half = shape.overlapping ? shape.row_width : 0;  // where a block's own row starts in its inputs
+  const uint32_t own_half =
+      shape.overlapping ? shape.row_width : 0;  // where a block's own row starts in its inputs
   for (uint32_t channel = 0; channel < shape.row_width; ++channel) {
     ChannelSoftmax softmax;
     for (uint32_t i = 0; has_previous && i < shape.ratio; ++i) {
@@ -44,8 +45,8 @@ void mix_block(CompressorState& state, float* row) {
 }
 
 // Norm, then rope at the block's first position on the last channels; the row joins the state.
-void close_block(const ForwardContext& context, const CompressorWeights& weights, const Rope& rope, float* mixed,
-                 CompressorState& state) {
+void close_block(const ForwardContext& context, const CompressorWeights& weights, const Rope& rope,
+                 float* mixed, CompressorState& state) {
   const CompressorShape& shape = state.shape();
   const uint64_t first_position = state.rows().size() * uint64_t{shape.ratio};
   const auto eps = static_cast<float>(context.config.rms_norm_eps);
@@ -57,8 +58,8 @@ void close_block(const ForwardContext& context, const CompressorWeights& weights
 
 }  // namespace
 
-void compress(const ForwardContext& context, const CompressorWeights& weights, const Rope& rope, const float* x,
-              const Chunk& chunk, CompressorState& state) {
+void compress(const ForwardContext& context, const CompressorWeights& weights, const Rope& rope,
+              const float* x, const Chunk& chunk, CompressorState& state) {
   const Workspace::Scope scope(context.workspace);
   const CompressorShape& shape = state.shape();
   const uint32_t width = shape.input_width();

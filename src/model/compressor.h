@@ -10,9 +10,9 @@
 
 namespace sluice {
 
-// Takes in a chunk's normalised inputs x [tokens, D]: appends a row to the state for every block that the chunk
-// closes, and leaves the open block pending.
-void compress(const ForwardContext& context, const CompressorWeights& weights, const Rope& rope, const float* x,
-              const Chunk& chunk, CompressorState& state);
+// Takes in a chunk's normalised inputs x [tokens, D]: appends a row to the state for every block that the
+// chunk closes, and leaves the open block pending.
+void compress(const ForwardContext& context, const CompressorWeights& weights, const Rope& rope,
+              const float* x, const Chunk& chunk, CompressorState& state);
 
 }  // namespace sluice

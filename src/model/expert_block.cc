@@ -13,7 +13,8 @@ namespace {
 constexpr size_t kRowsPerTask = 16;
 
 // y [tokens, D] = w2(silu(w1 x) * w3 x), clamped; x [tokens, D].
-void run_expert(const ForwardContext& context, const ExpertMatrices& expert, const float* x, size_t tokens, float* y) {
+void run_expert(const ForwardContext& context, const ExpertMatrices& expert, const float* x, size_t tokens,
+                float* y) {
   const Workspace::Scope scope(context.workspace);
   const size_t hidden = expert.w1.cols;
   const size_t inner = expert.w1.rows;
@@ -53,22 +54,24 @@ class Assignment {
 };
 
 // Runs one expert on some of the tokens that chose it: outputs [tokens, k, D] at their places.
-void run_on_places(const ForwardContext& context, const ExpertMatrices& expert, std::span<const size_t> places,
-                       const float* x, float* outputs) {
+void run_on_places(const ForwardContext& context, const ExpertMatrices& expert,
+                   std::span<const size_t> places, const float* x, float* outputs) {
   const Workspace::Scope scope(context.workspace);
   const size_t hidden = context.config.hidden_size;
   const size_t k = context.config.num_experts_per_tok;
   float* gathered = context.workspace.floats(places.size() * hidden);
   float* computed = context.workspace.floats(places.size() * hidden);
-  for (size_t i = 0; i < places.size(); ++i) std::copy_n(x + places[i] / k * hidden, hidden, gathered + i * hidden);
+  for (size_t i = 0; i < places.size(); ++i)
+    std::copy_n(x + places[i] / k * hidden, hidden, gathered + i * hidden);
   run_expert(context, expert, gathered, places.size(), computed);
-  for (size_t i = 0; i < places.size(); ++i) std::copy_n(computed + i * hidden, hidden, outputs + places[i] * hidden);
+  for (size_t i = 0; i < places.size(); ++i)
+    std::copy_n(computed + i * hidden, hidden, outputs + places[i] * hidden);
 }
 
-// Runs one expert on all tokens that chose it. A hash table may name an expert twice for one token, so that there can
-// be more places than tokens; the workspace is planned for as many as tokens at a time.
-void run_on_its_tokens(const ForwardContext& context, const ExpertMatrices& expert, std::span<const size_t> places,
-                       const Chunk& chunk, const float* x, float* outputs) {
+// Runs one expert on all tokens that chose it. A hash table may name an expert twice for one token, so that
+// there can be more places than tokens; the workspace is planned for as many as tokens at a time.
+void run_on_its_tokens(const ForwardContext& context, const ExpertMatrices& expert,
+                       std::span<const size_t> places, const Chunk& chunk, const float* x, float* outputs) {
   for (size_t begin = 0; begin < places.size(); begin += chunk.tokens()) {
     const size_t count = std::min(chunk.tokens(), places.size() - begin);
     run_on_places(context, expert, places.subspan(begin, count), x, outputs);
@@ -76,7 +79,8 @@ void run_on_its_tokens(const ForwardContext& context, const ExpertMatrices& expe
 }
 
 // y = sum over ranks, in their order, of weight * output, plus y (the shared expert's output).
-void combine(const ForwardContext& context, const Routing& routing, const float* outputs, size_t tokens, float* y) {
+void combine(const ForwardContext& context, const Routing& routing, const float* outputs, size_t tokens,
+             float* y) {
   const size_t hidden = context.config.hidden_size;
   const size_t k = context.config.num_experts_per_tok;
   context.pool.parallel_for(tokens, 1, [&](size_t begin, size_t end) {
@@ -112,8 +116,8 @@ Status expert_block(const ForwardContext& context, const RoutedExperts& experts,
     SLUICE_ASSIGN(const ExpertArrival arrival, request.next());
     const uint32_t expert = assignment.used()[arrival.index];
     const uint32_t index = experts.storage.catalog().index({layer, expert});
-    run_on_its_tokens(context, experts.storage.view(index, arrival.lease), assignment.places_of(expert), chunk, x,
-                      outputs);
+    run_on_its_tokens(context, experts.storage.view(index, arrival.lease), assignment.places_of(expert),
+                      chunk, x, outputs);
   }
   combine(context, routing, outputs, chunk.tokens(), y);
   return {};

@@ -16,9 +16,9 @@ struct RoutedExperts {
   ExpertStore& store;
 };
 
-// y [tokens, D] from the normalised input x [tokens, D]: sum of weight * expert over the router's choice, plus the
-// shared expert. `layer` counts the MTP layers after the ordinary ones. The error of a read that this chunk needed,
-// naming layer and expert; y is then undefined.
+// y [tokens, D] from the normalised input x [tokens, D]: sum of weight * expert over the router's choice,
+// plus the shared expert. `layer` counts the MTP layers after the ordinary ones. The error of a read that
+// this chunk needed, naming layer and expert; y is then undefined.
 Status expert_block(const ForwardContext& context, const RoutedExperts& experts, const LayerWeights& weights,
                     uint32_t layer, const float* x, const Chunk& chunk, float* y);
 

@@ -10,8 +10,8 @@
 
 namespace sluice {
 
-// Looks into a forward pass: for `verify`, routing traces and tests. Called on the thread that runs the pass, once per
-// token and layer; the spans end with the call.
+// Looks into a forward pass: for `verify`, routing traces and tests. Called on the thread that runs the pass,
+// once per token and layer; the spans end with the call.
 class ForwardObserver {
  public:
   virtual ~ForwardObserver() = default;

@@ -14,7 +14,8 @@ namespace {
 constexpr uint32_t kMaxStreams = 16;  // the configuration's limit on hc_mult
 
 // m [tokens, fn.rows]: the products of fn with a token's streams end to end, normalised without a weight.
-float* mixing_products(const ForwardContext& context, const WeightMatrix& fn, const float* streams, size_t tokens) {
+float* mixing_products(const ForwardContext& context, const WeightMatrix& fn, const float* streams,
+                       size_t tokens) {
   float* products = context.workspace.floats(tokens * fn.rows);
   matmul(context.pool, fn, streams, tokens, products);
   const auto eps = static_cast<float>(context.config.rms_norm_eps);
@@ -28,8 +29,8 @@ float* mixing_products(const ForwardContext& context, const WeightMatrix& fn, co
 }
 
 // x [D] = sum over s of sigmoid(m[s] * scale + base[s]) + eps, times streams[s].
-void weighted_sum(const ModelConfig& config, const float* m, float scale, const float* base, const float* streams,
-                  float* x) {
+void weighted_sum(const ModelConfig& config, const float* m, float scale, const float* base,
+                  const float* streams, float* x) {
   std::fill_n(x, config.hidden_size, 0.0F);
   for (uint32_t s = 0; s < config.hc_mult; ++s) {
     const float pre = sigmoid(m[s] * scale + base[s]) + static_cast<float>(config.hc_eps);
@@ -39,11 +40,12 @@ void weighted_sum(const ModelConfig& config, const float* m, float scale, const 
 
 }  // namespace
 
-StreamMixing hc_pre(const ForwardContext& context, const HyperConnectionWeights& weights, const float* streams,
-                    size_t tokens, float* x) {
+StreamMixing hc_pre(const ForwardContext& context, const HyperConnectionWeights& weights,
+                    const float* streams, size_t tokens, float* x) {
   const ModelConfig& config = context.config;
   const uint32_t hc = config.hc_mult;
-  const StreamMixing mixing{context.workspace.floats(tokens * hc), context.workspace.floats(tokens * hc * hc)};
+  const StreamMixing mixing{context.workspace.floats(tokens * hc),
+                            context.workspace.floats(tokens * hc * hc)};
   const Workspace::Scope scope(context.workspace);
   const float* products = mixing_products(context, weights.fn, streams, tokens);
   const SinkhornSettings settings{hc, config.hc_sinkhorn_iters, static_cast<float>(config.hc_eps)};
@@ -51,7 +53,8 @@ StreamMixing hc_pre(const ForwardContext& context, const HyperConnectionWeights&
   context.pool.parallel_for(tokens, 1, [&](size_t begin, size_t end) {
     for (size_t t = begin; t < end; ++t) {
       const float* m = products + t * weights.fn.rows;
-      weighted_sum(config, m, weights.scale[0], base, streams + t * weights.fn.cols, x + t * config.hidden_size);
+      weighted_sum(config, m, weights.scale[0], base, streams + t * weights.fn.cols,
+                   x + t * config.hidden_size);
       float* post = mixing.post + t * hc;
       for (uint32_t s = 0; s < hc; ++s) post[s] = 2 * sigmoid(m[hc + s] * weights.scale[1] + base[hc + s]);
       float* comb = mixing.comb + t * hc * hc;
@@ -62,7 +65,8 @@ StreamMixing hc_pre(const ForwardContext& context, const HyperConnectionWeights&
   return mixing;
 }
 
-void hc_post(const ForwardContext& context, const StreamMixing& mixing, const float* y, size_t tokens, float* streams) {
+void hc_post(const ForwardContext& context, const StreamMixing& mixing, const float* y, size_t tokens,
+             float* streams) {
   const uint32_t hc = context.config.hc_mult;
   const size_t hidden = context.config.hidden_size;
   context.pool.parallel_for(tokens, 1, [&](size_t begin, size_t end) {
@@ -82,8 +86,8 @@ void hc_post(const ForwardContext& context, const StreamMixing& mixing, const fl
   });
 }
 
-void hc_head(const ForwardContext& context, const HyperConnectionWeights& weights, const float* streams, size_t tokens,
-             float* x) {
+void hc_head(const ForwardContext& context, const HyperConnectionWeights& weights, const float* streams,
+             size_t tokens, float* x) {
   const Workspace::Scope scope(context.workspace);
   const float* products = mixing_products(context, weights.fn, streams, tokens);
   for (size_t t = 0; t < tokens; ++t) {

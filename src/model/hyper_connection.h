@@ -15,14 +15,15 @@ struct StreamMixing {
 };
 
 // x [tokens, D] = what the sublayer reads of streams [tokens, hc, D]. The mixing lives in the workspace.
-StreamMixing hc_pre(const ForwardContext& context, const HyperConnectionWeights& weights, const float* streams,
-                    size_t tokens, float* x);
+StreamMixing hc_pre(const ForwardContext& context, const HyperConnectionWeights& weights,
+                    const float* streams, size_t tokens, float* x);
 
 // streams[s] = post[s] * y + sum over j of comb[j][s] * streams[j], in place; y [tokens, D].
-void hc_post(const ForwardContext& context, const StreamMixing& mixing, const float* y, size_t tokens, float* streams);
+void hc_post(const ForwardContext& context, const StreamMixing& mixing, const float* y, size_t tokens,
+             float* streams);
 
 // After the last layer: the weighted sum of the streams alone, x [tokens, D].
-void hc_head(const ForwardContext& context, const HyperConnectionWeights& weights, const float* streams, size_t tokens,
-             float* x);
+void hc_head(const ForwardContext& context, const HyperConnectionWeights& weights, const float* streams,
+             size_t tokens, float* x);
 
 }  // namespace sluice

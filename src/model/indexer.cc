@@ -30,8 +30,8 @@ float block_score(const ModelConfig& config, const TokenQueries& token, const fl
   return score;
 }
 
-std::vector<uint32_t> best_blocks(const ForwardContext& context, const TokenQueries& token, const RowStore& keys,
-                                  size_t visible) {
+std::vector<uint32_t> best_blocks(const ForwardContext& context, const TokenQueries& token,
+                                  const RowStore& keys, size_t visible) {
   std::vector<uint32_t> chosen(visible);
   if (visible <= context.config.index_topk) {
     std::iota(chosen.begin(), chosen.end(), 0U);
@@ -49,8 +49,8 @@ std::vector<uint32_t> best_blocks(const ForwardContext& context, const TokenQuer
 }  // namespace
 
 std::vector<std::vector<uint32_t>> select_blocks(const ForwardContext& context, const IndexerWeights& weights,
-                                                 const Rope& rope, const float* x, const float* qr, const Chunk& chunk,
-                                                 CompressorState& state) {
+                                                 const Rope& rope, const float* x, const float* qr,
+                                                 const Chunk& chunk, CompressorState& state) {
   const ModelConfig& config = context.config;
   const Workspace::Scope scope(context.workspace);
   compress(context, weights.compressor, rope, x, chunk, state);

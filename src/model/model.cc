@@ -14,7 +14,8 @@ namespace {
 
 Rope compressed_rope(const ModelConfig& config) {
   if (!config.yarn) return Rope(config.qk_rope_head_dim, config.compress_rope_theta, nullptr);
-  const YarnScaling scaling{config.yarn->factor, static_cast<double>(config.yarn->original_max_position_embeddings),
+  const YarnScaling scaling{config.yarn->factor,
+                            static_cast<double>(config.yarn->original_max_position_embeddings),
                             config.yarn->beta_fast, config.yarn->beta_slow};
   return Rope(config.qk_rope_head_dim, config.compress_rope_theta, &scaling);
 }
@@ -63,19 +64,22 @@ uint64_t Model::workspace_bytes(const ModelConfig& config, size_t max_chunk_toke
   const uint64_t attention = config.q_lora_rank + heads_width + config.head_dim + compressor +
                              uint64_t{config.index_n_heads} * (config.index_head_dim + 1) +
                              uint64_t{config.o_groups} * config.o_lora_rank;
-  const uint64_t experts = 2 * k + config.n_routed_experts + k * hidden + 2 * hidden +
-                           2 * uint64_t{config.moe_intermediate_size};
+  const uint64_t experts =
+      2 * k + config.n_routed_experts + k * hidden + 2 * hidden + 2 * uint64_t{config.moe_intermediate_size};
   const uint64_t mtp = (2 + hc) * hidden;
   const uint64_t per_token = 2 * hidden + mtp + mixing + std::max(attention, experts);
   constexpr uint64_t kArrays = 64;  // each array is rounded up to a cache line
   return (per_token * max_chunk_tokens + widest_row + kArrays * 16) * sizeof(float);
 }
 
-ForwardContext Model::context(ForwardObserver* observer) { return {parts_.config, *parts_.pool, workspace_, observer}; }
+ForwardContext Model::context(ForwardObserver* observer) {
+  return {parts_.config, *parts_.pool, workspace_, observer};
+}
 
 Status Model::check_chunk(const SequenceState& state, std::span<const int32_t> ids) const {
   if (ids.empty() || ids.size() > max_chunk_tokens_) {
-    return fail(ErrorCode::kInvalidArgument, "a chunk has 1 to {} tokens, {} were given", max_chunk_tokens_, ids.size());
+    return fail(ErrorCode::kInvalidArgument, "a chunk has 1 to {} tokens, {} were given", max_chunk_tokens_,
+                ids.size());
   }
   if (state.position() + ids.size() > state.context_tokens()) {
     return fail(ErrorCode::kOutOfBudget, "the context of {} tokens is full: {} are taken, {} more were given",
@@ -83,7 +87,8 @@ Status Model::check_chunk(const SequenceState& state, std::span<const int32_t> i
   }
   for (const int32_t id : ids) {
     if (id >= 0 && static_cast<uint32_t>(id) < config().vocab_size) continue;
-    return fail(ErrorCode::kInvalidArgument, "token id {} is outside the vocabulary of {}", id, config().vocab_size);
+    return fail(ErrorCode::kInvalidArgument, "token id {} is outside the vocabulary of {}", id,
+                config().vocab_size);
   }
   return {};
 }
@@ -120,14 +125,16 @@ Status Model::run_layer(const LayerWeights& weights, uint32_t layer, const Chunk
   return {};
 }
 
-Status Model::extend(SequenceState& state, std::span<const int32_t> ids, float* streams, ForwardObserver* observer) {
+Status Model::extend(SequenceState& state, std::span<const int32_t> ids, float* streams,
+                     ForwardObserver* observer) {
   SLUICE_TRY(check_chunk(state, ids));
   const Chunk chunk{ids, state.position()};
   const size_t hidden = config().hidden_size;
   for (size_t t = 0; t < ids.size(); ++t) {
     float* token_streams = streams + t * streams_width();
     decode_row(parts_.weights.embed, static_cast<uint32_t>(ids[t]), token_streams);
-    for (uint32_t s = 1; s < config().hc_mult; ++s) std::copy_n(token_streams, hidden, token_streams + s * hidden);
+    for (uint32_t s = 1; s < config().hc_mult; ++s)
+      std::copy_n(token_streams, hidden, token_streams + s * hidden);
   }
   for (uint32_t layer = 0; layer < parts_.weights.layers.size(); ++layer) {
     SLUICE_TRY(run_layer(parts_.weights.layers[layer], layer, chunk, state.layer(layer), streams, observer));
@@ -142,7 +149,8 @@ void Model::head_logits(const HeadWeights& head, const float* streams, size_t co
   float* x = workspace_.floats(count * hidden);
   hc_head(context(nullptr), head.hc_head, streams, count, x);
   for (size_t t = 0; t < count; ++t) {
-    rms_norm(x + t * hidden, head.norm.data(), static_cast<float>(config().rms_norm_eps), hidden, x + t * hidden);
+    rms_norm(x + t * hidden, head.norm.data(), static_cast<float>(config().rms_norm_eps), hidden,
+             x + t * hidden);
   }
   matmul(*parts_.pool, parts_.weights.head, x, count, logits);
 }

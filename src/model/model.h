@@ -27,9 +27,9 @@ struct ModelParts {
   ThreadPool* pool = nullptr;
 };
 
-// Runs one chunk at a time, of one sequence: not thread safe, not reentrant. Sequences are independent of each other.
-// The bits of a result depend on the weights and the ids alone: not on how the ids were cut into chunks, on threads,
-// or on how the experts came to memory.
+// Runs one chunk at a time, of one sequence: not thread safe, not reentrant. Sequences are independent of
+// each other. The bits of a result depend on the weights and the ids alone: not on how the ids were cut into
+// chunks, on threads, or on how the experts came to memory.
 class Model {
  public:
   // `max_chunk_tokens` bounds every call and sizes the workspace.
@@ -46,16 +46,17 @@ class Model {
   static uint64_t workspace_bytes(const ModelConfig& config, size_t max_chunk_tokens);
 
   // Takes `ids` [1 ... max_chunk_tokens] in at the end of a sequence; streams [ids, hc, D] of the last layer.
-  // kInvalidArgument for an id outside the vocabulary, kOutOfBudget when the context is full (both before anything
-  // happens); kIo when an expert could not be read: the state is then half written, clear() it.
+  // kInvalidArgument for an id outside the vocabulary, kOutOfBudget when the context is full (both before
+  // anything happens); kIo when an expert could not be read: the state is then half written, clear() it.
   Status extend(SequenceState& state, std::span<const int32_t> ids, float* streams,
                 ForwardObserver* observer = nullptr);
 
   // logits [count, V] of the tokens after those whose streams [count, hc, D] are given.
   void logits(const float* streams, size_t count, float* logits);
 
-  // Multi-token prediction: from the streams of tokens at the MTP state's next positions and the ids that follow each
-  // of them, mtp_streams [ids, hc, D] of the MTP layer. Errors as extend(). REQUIRES num_nextn_predict_layers > 0.
+  // Multi-token prediction: from the streams of tokens at the MTP state's next positions and the ids that
+  // follow each of them, mtp_streams [ids, hc, D] of the MTP layer. Errors as extend(). REQUIRES
+  // num_nextn_predict_layers > 0.
   Status extend_mtp(SequenceState& mtp_state, const float* streams, std::span<const int32_t> next_ids,
                     float* mtp_streams);
   // Logits of the token after `next_ids`.
@@ -65,10 +66,12 @@ class Model {
   Model(ModelParts parts, Workspace workspace, size_t max_chunk_tokens);
 
   Status check_chunk(const SequenceState& state, std::span<const int32_t> ids) const;
-  Status run_layer(const LayerWeights& weights, uint32_t layer, const Chunk& chunk, LayerState& state, float* streams,
-                   ForwardObserver* observer);
+  Status run_layer(const LayerWeights& weights, uint32_t layer, const Chunk& chunk, LayerState& state,
+                   float* streams, ForwardObserver* observer);
   void head_logits(const HeadWeights& head, const float* streams, size_t count, float* logits);
-  const Rope& rope_of(const LayerState& state) const { return state.compressor ? compressed_rope_ : window_rope_; }
+  const Rope& rope_of(const LayerState& state) const {
+    return state.compressor ? compressed_rope_ : window_rope_;
+  }
   ForwardContext context(ForwardObserver* observer);
 
   ModelParts parts_;

@@ -32,7 +32,8 @@ void apply_scoring(ScoringFunc scoring, std::span<float> scores) {
   }
 }
 
-void choose_by_score(const RouterWeights& weights, std::span<const float> scores, std::span<uint32_t> experts) {
+void choose_by_score(const RouterWeights& weights, std::span<const float> scores,
+                     std::span<uint32_t> experts) {
   std::vector<float> biased(scores.begin(), scores.end());
   for (size_t e = 0; e < biased.size(); ++e) biased[e] += weights.bias[e];
   const auto chosen = top_k(biased, experts.size());
@@ -41,11 +42,13 @@ void choose_by_score(const RouterWeights& weights, std::span<const float> scores
 
 }  // namespace
 
-Routing route(const ForwardContext& context, const RouterWeights& weights, const float* x, const Chunk& chunk) {
+Routing route(const ForwardContext& context, const RouterWeights& weights, const float* x,
+              const Chunk& chunk) {
   const ModelConfig& config = context.config;
   const size_t k = config.num_experts_per_tok;
   const size_t expert_count = config.n_routed_experts;
-  const Routing routing{context.workspace.indices(chunk.tokens() * k), context.workspace.floats(chunk.tokens() * k)};
+  const Routing routing{context.workspace.indices(chunk.tokens() * k),
+                        context.workspace.floats(chunk.tokens() * k)};
   const Workspace::Scope scope(context.workspace);
   float* scores = context.workspace.floats(chunk.tokens() * expert_count);
   matmul(context.pool, weights.gate, x, chunk.tokens(), scores);
@@ -64,7 +67,8 @@ Routing route(const ForwardContext& context, const RouterWeights& weights, const
       float total = 0;
       for (const uint32_t e : experts) total += token_scores[e];
       const float scale = static_cast<float>(config.routed_scaling_factor) / total;
-      for (size_t rank = 0; rank < k; ++rank) routing.weights[t * k + rank] = token_scores[experts[rank]] * scale;
+      for (size_t rank = 0; rank < k; ++rank)
+        routing.weights[t * k + rank] = token_scores[experts[rank]] * scale;
     }
   });
   return routing;

@@ -16,6 +16,7 @@ struct Routing {
 };
 
 // Routes a chunk from the sublayer's normalised input x [tokens, D]. The result lives in the workspace.
-Routing route(const ForwardContext& context, const RouterWeights& weights, const float* x, const Chunk& chunk);
+Routing route(const ForwardContext& context, const RouterWeights& weights, const float* x,
+              const Chunk& chunk);
 
 }  // namespace sluice

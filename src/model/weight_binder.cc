@@ -11,7 +11,9 @@ namespace {
 
 constexpr uint64_t kArenaAlignmentBytes = 64;  // a cache line, and the widest vector
 
-uint64_t ceil_div(uint64_t size, uint64_t block) { return (size + block - 1) / block; }
+uint64_t ceil_div(uint64_t size, uint64_t block) {
+  return (size + block - 1) / block;
+}
 
 }  // namespace
 
@@ -21,20 +23,23 @@ Result<StoredMatrix> find_matrix(const Checkpoint& checkpoint, const std::string
   const TensorInfo* any = checkpoint.find(weight_name);
   if (any != nullptr && any->dtype == DType::kI8) {
     if (cols % kMXFP4BlockSize != 0) {
-      return fail(ErrorCode::kUnsupported, "{}: tensor {} is MXFP4 with {} columns; a multiple of {} was expected",
-                  checkpoint.files()[any->extent.file].filename().string(), weight_name, cols, kMXFP4BlockSize);
+      return fail(
+          ErrorCode::kUnsupported, "{}: tensor {} is MXFP4 with {} columns; a multiple of {} was expected",
+          checkpoint.files()[any->extent.file].filename().string(), weight_name, cols, kMXFP4BlockSize);
     }
     found.format = WeightFormat::kMXFP4;
     SLUICE_ASSIGN(found.weight, checkpoint.require(weight_name, {DType::kI8}, {rows, cols / 2}));
-    SLUICE_ASSIGN(found.scale,
-                  checkpoint.require(scale_name, {DType::kF8E8M0, DType::kU8}, {rows, cols / kMXFP4BlockSize}));
+    SLUICE_ASSIGN(found.scale, checkpoint.require(scale_name, {DType::kF8E8M0, DType::kU8},
+                                                  {rows, cols / kMXFP4BlockSize}));
     return found;
   }
-  SLUICE_ASSIGN(found.weight, checkpoint.require(weight_name, {DType::kF8E4M3, DType::kBF16, DType::kF32}, {rows, cols}));
+  SLUICE_ASSIGN(found.weight,
+                checkpoint.require(weight_name, {DType::kF8E4M3, DType::kBF16, DType::kF32}, {rows, cols}));
   if (found.weight->dtype == DType::kF8E4M3) {
     found.format = WeightFormat::kFP8;
-    SLUICE_ASSIGN(found.scale, checkpoint.require(scale_name, {DType::kF8E8M0, DType::kU8},
-                                                  {ceil_div(rows, kFP8BlockSize), ceil_div(cols, kFP8BlockSize)}));
+    SLUICE_ASSIGN(found.scale,
+                  checkpoint.require(scale_name, {DType::kF8E8M0, DType::kU8},
+                                     {ceil_div(rows, kFP8BlockSize), ceil_div(cols, kFP8BlockSize)}));
   } else {
     found.format = found.weight->dtype == DType::kBF16 ? WeightFormat::kBF16 : WeightFormat::kF32;
   }
@@ -49,17 +54,21 @@ const std::byte* WeightBinder::place(const TensorInfo& tensor) {
 }
 
 Result<WeightMatrix> WeightBinder::matrix(const std::string& name, uint64_t rows, uint64_t cols) {
-  SLUICE_ASSIGN(const StoredMatrix found, find_matrix(checkpoint_, name + ".weight", name + ".scale", rows, cols));
-  WeightMatrix matrix{found.format, static_cast<uint32_t>(rows), static_cast<uint32_t>(cols), nullptr, nullptr};
+  SLUICE_ASSIGN(const StoredMatrix found,
+                find_matrix(checkpoint_, name + ".weight", name + ".scale", rows, cols));
+  WeightMatrix matrix{found.format, static_cast<uint32_t>(rows), static_cast<uint32_t>(cols), nullptr,
+                      nullptr};
   matrix.values = place(*found.weight);
   if (found.scale != nullptr) matrix.scales = place(*found.scale);
   return matrix;
 }
 
 Result<WeightMatrix> WeightBinder::plain_matrix(const std::string& name, uint64_t rows, uint64_t cols) {
-  SLUICE_ASSIGN(const TensorInfo* tensor, checkpoint_.require(name, {DType::kF32, DType::kBF16}, {rows, cols}));
+  SLUICE_ASSIGN(const TensorInfo* tensor,
+                checkpoint_.require(name, {DType::kF32, DType::kBF16}, {rows, cols}));
   const WeightFormat format = tensor->dtype == DType::kF32 ? WeightFormat::kF32 : WeightFormat::kBF16;
-  return WeightMatrix{format, static_cast<uint32_t>(rows), static_cast<uint32_t>(cols), place(*tensor), nullptr};
+  return WeightMatrix{format, static_cast<uint32_t>(rows), static_cast<uint32_t>(cols), place(*tensor),
+                      nullptr};
 }
 
 Result<std::vector<float>> WeightBinder::floats(const std::string& name, const std::vector<uint64_t>& shape) {
@@ -73,7 +82,8 @@ Result<std::vector<float>> WeightBinder::floats(const std::string& name, const s
   return values;
 }
 
-Result<ExpertTable> WeightBinder::expert_table(const std::string& name, uint64_t vocab, uint64_t k, uint64_t experts) {
+Result<ExpertTable> WeightBinder::expert_table(const std::string& name, uint64_t vocab, uint64_t k,
+                                               uint64_t experts) {
   SLUICE_ASSIGN(const TensorInfo* tensor, checkpoint_.require(name, {DType::kI64, DType::kI32}, {vocab, k}));
   const ExpertTable table{place(*tensor), tensor->dtype == DType::kI64, static_cast<uint32_t>(k)};
   if (table.entries == nullptr) return table;
@@ -81,8 +91,8 @@ Result<ExpertTable> WeightBinder::expert_table(const std::string& name, uint64_t
     for (uint32_t rank = 0; rank < k; ++rank) {
       if (table.expert(token, rank) < experts) continue;
       return fail(ErrorCode::kCorrupt, "{}: {}: row {} names expert {}; the model has experts 0 to {}",
-                  checkpoint_.files()[tensor->extent.file].filename().string(), name, token, table.expert(token, rank),
-                  experts - 1);
+                  checkpoint_.files()[tensor->extent.file].filename().string(), name, token,
+                  table.expert(token, rank), experts - 1);
     }
   }
   return table;

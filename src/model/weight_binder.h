@@ -1,4 +1,5 @@
-// From a checkpoint's names to the model's weights: what must be there, in which shape and type, and where it goes.
+// From a checkpoint's names to the model's weights: what must be there, in which shape and type, and where it
+// goes.
 #pragma once
 
 #include <cstddef>
@@ -16,12 +17,14 @@ struct DenseTensor {
   uint64_t arena_offset_bytes = 0;  // a multiple of 64
 };
 
-// Walks the model's tensors in one fixed order, checking each against the configuration and giving it a place. A walk
-// without an arena only checks and measures; the same walk over a filled arena yields the weights.
+// Walks the model's tensors in one fixed order, checking each against the configuration and giving it a
+// place. A walk without an arena only checks and measures; the same walk over a filled arena yields the
+// weights.
 class WeightBinder {
  public:
   // `arena` null: measure. Otherwise it holds the bytes of every tensor at the place that measuring found.
-  WeightBinder(const Checkpoint& checkpoint, const std::byte* arena) : checkpoint_(checkpoint), arena_(arena) {}
+  WeightBinder(const Checkpoint& checkpoint, const std::byte* arena)
+      : checkpoint_(checkpoint), arena_(arena) {}
 
   // A matrix NAME.weight [rows, cols] in any weight format, with NAME.scale where the format has scales.
   Result<WeightMatrix> matrix(const std::string& name, uint64_t rows, uint64_t cols);
@@ -44,8 +47,8 @@ class WeightBinder {
   uint64_t arena_bytes_ = 0;
 };
 
-// The stored format of a weight matrix NAME [rows, cols] and its tensors, checked. `scale` is null where the format
-// has none. kNotFound and kCorrupt as Checkpoint::require; kUnsupported for MXFP4 with cols % 32 != 0.
+// The stored format of a weight matrix NAME [rows, cols] and its tensors, checked. `scale` is null where the
+// format has none. kNotFound and kCorrupt as Checkpoint::require; kUnsupported for MXFP4 with cols % 32 != 0.
 struct StoredMatrix {
   WeightFormat format = WeightFormat::kF32;
   const TensorInfo* weight = nullptr;

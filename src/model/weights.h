@@ -12,9 +12,9 @@
 namespace sluice {
 
 struct CompressorWeights {
-  WeightMatrix wkv, wgate;   // [input_width, D]
-  std::vector<float> ape;    // [ratio, input_width]
-  std::vector<float> norm;   // [row_width]
+  WeightMatrix wkv, wgate;  // [input_width, D]
+  std::vector<float> ape;   // [ratio, input_width]
+  std::vector<float> norm;  // [row_width]
 };
 
 struct IndexerWeights {
@@ -42,7 +42,8 @@ struct HyperConnectionWeights {
   std::vector<float> scale;  // [3]: pre, post, comb; of a head: [1]
 };
 
-// The experts of each token id on a hash layer, as stored: [vocab, experts_per_token] of 4 or 8 byte integers.
+// The experts of each token id on a hash layer, as stored: [vocab, experts_per_token] of 4 or 8 byte
+// integers.
 struct ExpertTable {
   const std::byte* entries = nullptr;
   bool is_64_bit = true;

@@ -12,9 +12,13 @@ Result<Workspace> Workspace::create(uint64_t capacity_bytes) {
   return workspace;
 }
 
-float* Workspace::floats(size_t count) { return reinterpret_cast<float*>(take(count * sizeof(float))); }
+float* Workspace::floats(size_t count) {
+  return reinterpret_cast<float*>(take(count * sizeof(float)));
+}
 
-uint32_t* Workspace::indices(size_t count) { return reinterpret_cast<uint32_t*>(take(count * sizeof(uint32_t))); }
+uint32_t* Workspace::indices(size_t count) {
+  return reinterpret_cast<uint32_t*>(take(count * sizeof(uint32_t)));
+}
 
 std::byte* Workspace::take(size_t size_bytes) {
   std::byte* start = memory_.data() + used_bytes_;

@@ -10,7 +10,8 @@
 
 namespace sluice {
 
-// One per model, used by the thread that runs the forward pass. Arrays live until the Scope they were taken in ends.
+// One per model, used by the thread that runs the forward pass. Arrays live until the Scope they were taken
+// in ends.
 class Workspace {
  public:
   static Result<Workspace> create(uint64_t capacity_bytes);
@@ -28,8 +29,8 @@ class Workspace {
     size_t used_bytes_;
   };
 
-  // `count` floats or indices, uninitialised, 64-byte aligned. A pass that takes more than was planned is a bug in
-  // workspace_bytes(): the process stops with a message instead of overwriting anything.
+  // `count` floats or indices, uninitialised, 64-byte aligned. A pass that takes more than was planned is a
+  // bug in workspace_bytes(): the process stops with a message instead of overwriting anything.
   float* floats(size_t count);
   uint32_t* indices(size_t count);
 
