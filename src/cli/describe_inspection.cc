@@ -31,13 +31,15 @@ std::string model_text(const Inspection& found) {
       "  layers             {}: {}\n"
       "  hidden             {}, in {} residual streams; vocabulary {}\n"
       "  attention          {} heads of {}, a window of {}, up to {} positions\n"
-      "  experts            {} a layer, {} for a token, and a shared one; inner size {}; {} layers route by hash\n"
+      "  experts            {} a layer, {} for a token, and a shared one; inner size {}; {} layers route by "
+      "hash\n"
       "  multi-token layers {}\n\n",
-      found.folder.string(), format_bytes(found.tensor_bytes), found.tensors, found.files, found.files == 1 ? "" : "s",
-      config.num_hidden_layers, ratios_text(config.compress_ratios), config.hidden_size, config.hc_mult,
-      config.vocab_size, config.num_attention_heads, config.head_dim, config.sliding_window,
-      config.max_position_embeddings, config.n_routed_experts, config.num_experts_per_tok, config.moe_intermediate_size,
-      config.num_hash_layers, config.num_nextn_predict_layers);
+      found.folder.string(), format_bytes(found.tensor_bytes), found.tensors, found.files,
+      found.files == 1 ? "" : "s", config.num_hidden_layers, ratios_text(config.compress_ratios),
+      config.hidden_size, config.hc_mult, config.vocab_size, config.num_attention_heads, config.head_dim,
+      config.sliding_window, config.max_position_embeddings, config.n_routed_experts,
+      config.num_experts_per_tok, config.moe_intermediate_size, config.num_hash_layers,
+      config.num_nextn_predict_layers);
 }
 
 std::string weights_text(const Inspection& found) {
@@ -45,23 +47,27 @@ std::string weights_text(const Inspection& found) {
   for (size_t i = 0; i < kWeightKinds; ++i) {
     const WeightCount& count = found.census.kinds[i];
     if (count.tensors == 0) continue;
-    text += fmt::format("  {:<18} {:>9}  {}\n", weight_kind_name(static_cast<WeightKind>(i)), format_bytes(count.bytes),
-                        fmt::join(count.formats, ", "));
+    text += fmt::format("  {:<18} {:>9}  {}\n", weight_kind_name(static_cast<WeightKind>(i)),
+                        format_bytes(count.bytes), fmt::join(count.formats, ", "));
   }
   const uint64_t routed = found.census.of(WeightKind::kRoutedExpert).bytes;
-  text += fmt::format("  {} routed experts of {}, {} of them a layer\n\n", found.experts,
-                      format_bytes(found.expert_bytes), format_bytes(routed / found.config.num_hidden_layers));
+  text +=
+      fmt::format("  {} routed experts of {}, {} of them a layer\n\n", found.experts,
+                  format_bytes(found.expert_bytes), format_bytes(routed / found.config.num_hidden_layers));
   text += "A token uses\n";
-  text += fmt::format("  {:<18} {:>9}  {} experts: what is read when none of them is in memory\n", "routed experts",
-                      format_bytes(found.routed_bytes_per_token),
+  text += fmt::format("  {:<18} {:>9}  {} experts: what is read when none of them is in memory\n",
+                      "routed experts", format_bytes(found.routed_bytes_per_token),
                       found.config.num_hidden_layers * found.config.num_experts_per_tok);
   return text + fmt::format("  {:<18} {:>9}\n\n", "dense weights", format_bytes(found.dense_bytes_per_token));
 }
 
 std::string choice_text(const CacheChoice& choice, uint64_t available_bytes) {
-  const char* verdict = available_bytes == 0 ? "" : choice.total_bytes <= available_bytes ? "fits" : "does not fit";
-  return fmt::format("  --cache {:<10} {:>9}  {} slots, {} with all of the above: {}\n", fmt::format("{}%", choice.percent),
-                     format_bytes(choice.slots_bytes), choice.slots, format_bytes(choice.total_bytes), verdict);
+  const char* verdict = available_bytes == 0                    ? ""
+                        : choice.total_bytes <= available_bytes ? "fits"
+                                                                : "does not fit";
+  return fmt::format("  --cache {:<10} {:>9}  {} slots, {} with all of the above: {}\n",
+                     fmt::format("{}%", choice.percent), format_bytes(choice.slots_bytes), choice.slots,
+                     format_bytes(choice.total_bytes), verdict);
 }
 
 std::string memory_text(const Inspection& found) {
@@ -76,7 +82,8 @@ std::string memory_text(const Inspection& found) {
   text += fmt::format("  {:<18} {:>9}\n", "workspace", format_bytes(plan.workspace_bytes));
   for (const CacheChoice& choice : found.choices) text += choice_text(choice, plan.available_bytes);
   if (!found.automatic) return text + "  " + found.does_not_fit + "\n";
-  const double percent = 100 * static_cast<double>(found.automatic->slots) / static_cast<double>(plan.experts);
+  const double percent =
+      100 * static_cast<double>(found.automatic->slots) / static_cast<double>(plan.experts);
   return text + fmt::format("  without --cache    {:>9}  {} slots, {:.0f} % of the experts\n",
                             format_bytes(found.automatic->experts_bytes), found.automatic->slots, percent);
 }
@@ -100,7 +107,9 @@ nlohmann::ordered_json config_json(const ModelConfig& config) {
 
 }  // namespace
 
-std::string describe(const Inspection& found) { return model_text(found) + weights_text(found) + memory_text(found); }
+std::string describe(const Inspection& found) {
+  return model_text(found) + weights_text(found) + memory_text(found);
+}
 
 std::string describe_as_json(const Inspection& found) {
   using nlohmann::ordered_json;

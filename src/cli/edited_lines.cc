@@ -15,6 +15,10 @@ namespace {
 
 constexpr int kHistoryLines = 1000;
 
+// A Ctrl-D typed while an answer was being written, when the terminal was in its line mode: Linux keeps it as
+// a NUL, and hands out that NUL once editing has turned the line mode off.
+constexpr char kCtrlD = '\x04';
+
 // Line editing counts characters by the locale. Where that knows ASCII only, as in most containers, take
 // UTF-8.
 void use_utf8() {
@@ -123,6 +127,7 @@ int EditedLines::next_character(wchar_t* character) {
     const ssize_t count = ::read(STDIN_FILENO, &byte, 1);
     if (count < 0 && (errno == EINTR || errno == EAGAIN)) continue;
     if (count <= 0) return static_cast<int>(count);
+    if (byte == '\0') byte = kCtrlD;
     const size_t used = std::mbrtowc(character, &byte, 1, &state);
     if (used == static_cast<size_t>(-2)) continue;  // more bytes to come
     if (used == static_cast<size_t>(-1)) {

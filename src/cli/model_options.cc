@@ -19,13 +19,15 @@ Status check_tokenizer(const std::filesystem::path& folder) {
   std::error_code error;
   if (!std::filesystem::exists(folder / "config.json", error)) return {};  // opening it says so better
   if (std::filesystem::exists(folder / "tokenizer.json", error)) return {};
-  return fail(ErrorCode::kNotFound, "{}: there is no tokenizer.json, so text cannot become tokens", folder.string());
+  return fail(ErrorCode::kNotFound, "{}: there is no tokenizer.json, so text cannot become tokens",
+              folder.string());
 }
 
 }  // namespace
 
 void add_model_option(CLI::App& app, ModelOptions& options) {
-  app.add_option("-m,--model", options.folder, "the checkpoint's folder; else $SLUICE_MODEL, else models/tiny-v4")
+  app.add_option("-m,--model", options.folder,
+                 "the checkpoint's folder; else $SLUICE_MODEL, else models/tiny-v4")
       ->type_name("DIR")
       ->group("Model");
 }
@@ -47,7 +49,8 @@ void add_streaming_options(CLI::App& app, ModelOptions& options) {
 }
 
 void add_sequence_options(CLI::App& app, ModelOptions& options) {
-  app.add_option("--context", options.context_tokens, "tokens the context holds; default: 32768, or the model's limit")
+  app.add_option("--context", options.context_tokens,
+                 "tokens the context holds; default: 32768, or the model's limit")
       ->type_name("N")
       ->group("Model");
   app.add_option("--chunk", options.chunk_tokens, "tokens of a prompt taken in at once; default: 512")
@@ -67,7 +70,8 @@ Result<EngineOptions> engine_options(const ModelOptions& options) {
     if (!cache) return tl::unexpected(std::move(cache).error().in("--cache"));
     if (engine.stream != StreamMode::kDirect) {
       return fail(ErrorCode::kInvalidArgument,
-                  "--cache is for --stream direct: resident holds every expert, and mmap leaves them to the page cache");
+                  "--cache is for --stream direct: resident holds every expert, and mmap leaves them to the "
+                  "page cache");
     }
     engine.cache = *cache;
   }
@@ -98,7 +102,8 @@ Result<std::unique_ptr<Engine>> open_engine(const ModelOptions& options, Console
 }
 
 std::string describe_plan(const MemoryPlan& plan, StreamMode mode) {
-  std::string experts = fmt::format("{}: {} of {} experts", format_bytes(plan.experts_bytes), plan.slots, plan.experts);
+  std::string experts =
+      fmt::format("{}: {} of {} experts", format_bytes(plan.experts_bytes), plan.slots, plan.experts);
   if (mode == StreamMode::kMmap) experts = fmt::format("in the page cache: {} experts", plan.experts);
   return fmt::format(
       "  dense weights  {}\n"
@@ -106,8 +111,8 @@ std::string describe_plan(const MemoryPlan& plan, StreamMode mode) {
       "  workspace      {}\n"
       "  experts        {} ({})\n"
       "  together       {} of {} available\n",
-      format_bytes(plan.dense_bytes), format_bytes(plan.kv_bytes), format_bytes(plan.workspace_bytes), experts,
-      stream_mode_name(mode), format_bytes(plan.total_bytes()),
+      format_bytes(plan.dense_bytes), format_bytes(plan.kv_bytes), format_bytes(plan.workspace_bytes),
+      experts, stream_mode_name(mode), format_bytes(plan.total_bytes()),
       plan.available_bytes == 0 ? "an unknown amount" : format_bytes(plan.available_bytes));
 }
 

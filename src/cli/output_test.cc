@@ -11,8 +11,8 @@
 namespace sluice {
 namespace {
 
-using ::testing::HasSubstr;
 using testing::CapturedOutput;
+using ::testing::HasSubstr;
 using testing::kColourTerminal;
 using testing::kPipe;
 using testing::kPlainTerminal;

@@ -9,9 +9,9 @@
 namespace sluice {
 namespace {
 
+using testing::CapturedOutput;
 using ::testing::HasSubstr;
 using ::testing::StartsWith;
-using testing::CapturedOutput;
 
 struct Ran {
   ExitCode code;
@@ -45,9 +45,13 @@ TEST(Program, HelpOfEveryCommandHasAnExample) {
   }
 }
 
-TEST(Program, HelpListsTheExitCodes) { EXPECT_THAT(run({"--help"}).out, HasSubstr(exit_code_help())); }
+TEST(Program, HelpListsTheExitCodes) {
+  EXPECT_THAT(run({"--help"}).out, HasSubstr(exit_code_help()));
+}
 
-TEST(Program, ShowsItsVersion) { EXPECT_THAT(run({"--version"}).out, StartsWith("sluice ")); }
+TEST(Program, ShowsItsVersion) {
+  EXPECT_THAT(run({"--version"}).out, StartsWith("sluice "));
+}
 
 TEST(Program, NamesWhatItDoesNotUnderstand) {
   const Ran flag = run({"run", "--bogus", "text"});

@@ -8,9 +8,9 @@
 namespace sluice {
 namespace {
 
+using testing::CapturedOutput;
 using ::testing::EndsWith;
 using ::testing::HasSubstr;
-using testing::CapturedOutput;
 
 constexpr ProgressLine::Timing kAtOnce{std::chrono::seconds(0), std::chrono::seconds(0)};
 

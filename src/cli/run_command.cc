@@ -92,7 +92,9 @@ class Run {
     SLUICE_ASSIGN(Session session, engine_->new_session());
     ProgressLine line(console_.err);
     if (!console_.quiet) {
-      request.on_prefill = [&](uint64_t done, uint64_t total) { line.update_tokens("reading the prompt", done, total); };
+      request.on_prefill = [&](uint64_t done, uint64_t total) {
+        line.update_tokens("reading the prompt", done, total);
+      };
     }
     request.on_token = [&](int32_t id) {
       line.clear();
@@ -121,7 +123,8 @@ class Run {
   Result<RunOutcome> answer(GenerationRequest request) {
     Output nowhere = Output::none();
     Output& output = options_.json ? nowhere : console_.out;
-    const bool shows_thinking = console_.err.traits().terminal && !options_.json && !options_.chat_flags.hide_thinking;
+    const bool shows_thinking =
+        console_.err.traits().terminal && !options_.json && !options_.chat_flags.hide_thinking;
     const ThinkingMode mode = chat_options(options_.chat_flags).thinking_mode;
     AnswerPrinter printer(*engine_->tokenizer(), mode, output, shows_thinking ? console_.err : nowhere);
     auto generated = generate(request, [&](int32_t id) { printer.push(id); });
@@ -133,7 +136,8 @@ class Run {
 
   void report(const RunOutcome& outcome) {
     if (options_.json) console_.out.write(json_line(as_json(outcome)));
-    const bool wanted = options_.summary || console_.verbose || (console_.err.traits().terminal && !options_.json);
+    const bool wanted =
+        options_.summary || console_.verbose || (console_.err.traits().terminal && !options_.json);
     if (!wanted || console_.quiet) return;
     std::string line = "sluice: " + summary_of(outcome.generated);
     if (console_.verbose) line += fmt::format("; seed {}", outcome.sampling.seed);
@@ -174,8 +178,11 @@ Command add_run_command(CLI::App& app) {
   auto options = std::make_shared<RunOptions>();
   auto* command = app.add_subcommand("run", "let the model go on with a text, or answer one message");
   add_text_input(*command, options->input, "the prompt; without one, standard input is read");
-  auto* chat = command->add_flag("--chat", options->chat, "the prompt is a message, and the model answers it");
-  command->add_option("-n,--max-tokens", options->max_tokens, "stop after N tokens; 0: no limit (default 256; --chat: 0)")
+  auto* chat =
+      command->add_flag("--chat", options->chat, "the prompt is a message, and the model answers it");
+  command
+      ->add_option("-n,--max-tokens", options->max_tokens,
+                   "stop after N tokens; 0: no limit (default 256; --chat: 0)")
       ->type_name("N");
   command->add_flag("--summary", options->summary, "say what it cost, also when nobody is watching");
   command->add_flag("--json", options->json, "one JSON object instead of the text");
@@ -193,7 +200,8 @@ Command add_run_command(CLI::App& app) {
       "  sluice run --chat --think \"What is 7 + 8?\"\n"
       "  sluice run --cache 25% --greedy --json -n 64 \"Once upon a time\" | jq .stats\n"
       "  sluice run --file chapter.txt > next-chapter.txt\n"
-      "The text goes to standard output, everything else to standard error. Without --chat the model goes on\n"
+      "The text goes to standard output, everything else to standard error. Without --chat the model goes "
+      "on\n"
       "where the prompt ends. The last line break of a file or a pipe is not part of the prompt.");
   return [options](Console& console) { return Run(*options, console).execute(); };
 }

@@ -19,9 +19,11 @@ TEST(Summary, CountsRatesOverTheTokensThatWentThroughTheModel) {
   result.stats.reused_tokens = 10;
   result.stats.prefill_ns = 100'000'000;
   result.stats.decode_ns = 2'000'000'000;
-  result.stats.decode = {.hits = 900, .misses = 100, .reads = 200, .read_bytes = 25'000'000, .wait_ns = 500'000'000};
+  result.stats.decode = {
+      .hits = 900, .misses = 100, .reads = 200, .read_bytes = 25'000'000, .wait_ns = 500'000'000};
   EXPECT_EQ(summary_of(result),
-            "11 tokens (as many as asked for), 5.0 tokens/s; prompt 30 tokens (10 known), 200 tokens/s; 90.0 % hits, "
+            "11 tokens (as many as asked for), 5.0 tokens/s; prompt 30 tokens (10 known), 200 tokens/s; 90.0 "
+            "% hits, "
             "2.50 MB/token, waiting 25 %");
 }
 
@@ -33,7 +35,8 @@ TEST(Summary, LeavesOutWhatThereIsNothingToMakeOf) {
 
 TEST(Summary, SaysThatATextWasCutOff) {
   EXPECT_EQ(summary_of(generated(0, FinishReason::kCancelled)), "0 tokens (interrupted); prompt 0 tokens");
-  EXPECT_EQ(summary_of(generated(1, FinishReason::kContextFull)), "1 token (the context is full); prompt 0 tokens");
+  EXPECT_EQ(summary_of(generated(1, FinishReason::kContextFull)),
+            "1 token (the context is full); prompt 0 tokens");
 }
 
 TEST(DecodePasses, AreOneFewerThanTokensUnlessTheLastWasTakenIn) {

@@ -52,7 +52,8 @@ Result<Expected> load_expected(const VerifyOptions& options, const std::filesyst
 
 uint64_t longest_tokens(const Expected& expected) {
   uint64_t longest = verify_chunk_tokens(expected.cases);
-  for (const auto& one : expected.cases) longest = std::max<uint64_t>(longest, one.ids.size() + one.greedy_ids.size());
+  for (const auto& one : expected.cases)
+    longest = std::max<uint64_t>(longest, one.ids.size() + one.greedy_ids.size());
   for (const auto& one : expected.greedy) {
     longest = std::max<uint64_t>(longest, one.prompt_ids.size() + one.output_ids.size());
   }
@@ -91,7 +92,8 @@ Result<ExitCode> run_verify(const VerifyOptions& options, Console& console) {
   Output nowhere = Output::none();
   Output& table = options.json ? nowhere : console.out;
   if (!console.quiet) table.write(verify_heading());
-  SLUICE_ASSIGN(const VerifyReport report, verify(*loaded, expected.cases, expected.greedy, [&](const VerifyRow& row) {
+  SLUICE_ASSIGN(const VerifyReport report,
+                verify(*loaded, expected.cases, expected.greedy, [&](const VerifyRow& row) {
                   if (!console.quiet || (row.bounded && !row.within)) table.write(verify_line(row, table));
                 }));
   table.write(verify_verdict(report, table));
@@ -107,7 +109,9 @@ Command add_verify_command(CLI::App& app) {
   command->add_option("--reference", options->reference_file, "what it computed, as safetensors")
       ->type_name("FILE")
       ->required();
-  command->add_option("--greedy", options->greedy_file, "greedy texts to repeat; default: greedy.json beside the reference")
+  command
+      ->add_option("--greedy", options->greedy_file,
+                   "greedy texts to repeat; default: greedy.json beside the reference")
       ->type_name("FILE");
   command->add_option("--numerics", options->numerics, "which bounds hold: exact")
       ->check(CLI::IsMember({"exact"}).description(""))
@@ -120,7 +124,8 @@ Command add_verify_command(CLI::App& app) {
       "  sluice verify --reference tests/data/reference/tiny-v4/reference.safetensors\n"
       "  sluice verify -m DIR --reference FILE --stream mmap && echo the same\n"
       "Every case is fed whole, in chunks of several sizes, and as a prefill with single tokens after it.\n"
-      "The exit code is 0 within the bounds and 1 beyond them. With --quiet only what is beyond them is shown.");
+      "The exit code is 0 within the bounds and 1 beyond them. With --quiet only what is beyond them is "
+      "shown.");
   return [options](Console& console) { return run_verify(*options, console); };
 }
 

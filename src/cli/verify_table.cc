@@ -9,7 +9,9 @@ namespace {
 
 constexpr const char* kLine = "{:<12} {:<20} {:<16} {:>10} {:>9} {:>10} {:>10}  {}\n";
 
-bool is_exact(const VerifyRow& row) { return row.quantity == "experts" || row.quantity == "index blocks" || row.quantity == "ids"; }
+bool is_exact(const VerifyRow& row) {
+  return row.quantity == "experts" || row.quantity == "index blocks" || row.quantity == "ids";
+}
 
 }  // namespace
 
@@ -20,23 +22,28 @@ std::string verify_heading() {
 
 std::string verify_line(const VerifyRow& row, const Output& output) {
   const bool exact = is_exact(row);
-  std::string verdict = row.within ? output.styled(Style::kGreen, "ok") : output.styled(Style::kRed, "BEYOND");
+  std::string verdict =
+      row.within ? output.styled(Style::kGreen, "ok") : output.styled(Style::kRed, "BEYOND");
   if (!row.bounded) verdict = output.styled(Style::kDim, "(for information)");
   return fmt::format(fmt::runtime(kLine), row.subject, row.schedule, row.quantity, row.compared,
-                     exact ? fmt::format("{}", row.different) : "", exact ? "" : fmt::format("{:.1e}", row.mean_error),
+                     exact ? fmt::format("{}", row.different) : "",
+                     exact ? "" : fmt::format("{:.1e}", row.mean_error),
                      exact ? "" : fmt::format("{:.1e}", row.largest_error), verdict);
 }
 
 std::string verify_verdict(const VerifyReport& report, const Output& output) {
-  const auto bounded = std::count_if(report.rows.begin(), report.rows.end(), [](const auto& row) { return row.bounded; });
+  const auto bounded =
+      std::count_if(report.rows.begin(), report.rows.end(), [](const auto& row) { return row.bounded; });
   const auto beyond = std::count_if(report.rows.begin(), report.rows.end(),
                                     [](const auto& row) { return row.bounded && !row.within; });
   const std::string verdict =
       report.within() ? output.styled(Style::kGreen, "PASS") : output.styled(Style::kRed, "FAIL");
-  const std::string count = beyond == 0 ? fmt::format("all {} quantities", bounded)
-                                        : fmt::format("{} of {} quantities are beyond, the others", beyond, bounded);
+  const std::string count = beyond == 0
+                                ? fmt::format("all {} quantities", bounded)
+                                : fmt::format("{} of {} quantities are beyond, the others", beyond, bounded);
   return fmt::format(
-      "{}: {} within the bounds of exact numerics (mean error {:.0e}, largest {:.0e} of the standard deviation; equal "
+      "{}: {} within the bounds of exact numerics (mean error {:.0e}, largest {:.0e} of the standard "
+      "deviation; equal "
       "experts and ids)\n",
       verdict, count, kMeanErrorBound, kLargestErrorBound);
 }

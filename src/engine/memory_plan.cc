@@ -17,7 +17,8 @@ constexpr uint64_t kDefaultContextTokens = 32768;
 constexpr size_t kMaxChunkTokens = 8192;
 constexpr size_t kMaxThreads = 1024;
 constexpr size_t kPlannedAlignmentBytes = 4096;  // what O_DIRECT asks for at most
-// Left to the rest of the machine, and to what a process needs besides tensors, when we choose the number of slots.
+// Left to the rest of the machine, and to what a process needs besides tensors, when we choose the number of
+// slots.
 constexpr double kShareToUse = 0.9;
 
 uint64_t slots_of(const CacheSize& cache, const MemoryPlan& plan) {
@@ -55,7 +56,8 @@ Result<CacheSize> CacheSize::parse(std::string_view text) {
   char* end = nullptr;
   const double percent = is_plain ? std::strtod(number.c_str(), &end) : 0;
   if (!is_plain || *end != '\0' || !(percent > 0 && percent <= 100)) {
-    return fail(ErrorCode::kInvalidArgument, "\"{}\" is not a cache size; write for example 8GB, 512MiB or 25%", text);
+    return fail(ErrorCode::kInvalidArgument,
+                "\"{}\" is not a cache size; write for example 8GB, 512MiB or 25%", text);
   }
   size.percent = percent;
   return size;
@@ -67,53 +69,60 @@ Result<EngineSizes> settle_sizes(const EngineOptions& options, const ModelConfig
     sizes.context_tokens = std::min<uint64_t>(kDefaultContextTokens, config.max_position_embeddings);
   }
   if (sizes.context_tokens > config.max_position_embeddings) {
-    return fail(ErrorCode::kInvalidArgument, "a context of {} tokens was asked for; the model has positions for {}",
-                sizes.context_tokens, config.max_position_embeddings);
+    return fail(ErrorCode::kInvalidArgument,
+                "a context of {} tokens was asked for; the model has positions for {}", sizes.context_tokens,
+                config.max_position_embeddings);
   }
   if (sizes.chunk_tokens == 0 || sizes.chunk_tokens > kMaxChunkTokens) {
-    return fail(ErrorCode::kInvalidArgument, "a chunk of {} tokens was asked for; expected 1 to {}", sizes.chunk_tokens,
-                kMaxChunkTokens);
+    return fail(ErrorCode::kInvalidArgument, "a chunk of {} tokens was asked for; expected 1 to {}",
+                sizes.chunk_tokens, kMaxChunkTokens);
   }
   if (sizes.threads == 0) sizes.threads = usable_cores();
   if (sizes.threads > kMaxThreads) {
-    return fail(ErrorCode::kInvalidArgument, "{} threads were asked for; expected 1 to {}", sizes.threads, kMaxThreads);
+    return fail(ErrorCode::kInvalidArgument, "{} threads were asked for; expected 1 to {}", sizes.threads,
+                kMaxThreads);
   }
   if (options.read_threads == 0 || options.read_threads > kMaxThreads) {
-    return fail(ErrorCode::kInvalidArgument, "{} read threads were asked for; expected 1 to {}", options.read_threads,
-                kMaxThreads);
+    return fail(ErrorCode::kInvalidArgument, "{} read threads were asked for; expected 1 to {}",
+                options.read_threads, kMaxThreads);
   }
   return sizes;
 }
 
-Result<MemoryPlan> plan_memory(const EngineOptions& options, const EngineSizes& sizes, const ModelConfig& config,
-                               const ExpertCatalog& catalog, uint64_t dense_bytes, uint64_t available_bytes) {
+Result<MemoryPlan> plan_memory(const EngineOptions& options, const EngineSizes& sizes,
+                               const ModelConfig& config, const ExpertCatalog& catalog, uint64_t dense_bytes,
+                               uint64_t available_bytes) {
   MemoryPlan plan;
   plan.available_bytes = available_bytes;
   plan.dense_bytes = dense_bytes;
   plan.kv_bytes = SequenceState::bytes_when_full(Model::state_shape(config), sizes.context_tokens);
-  plan.workspace_bytes = Model::workspace_bytes(config, sizes.chunk_tokens) +
-                         (sizes.chunk_tokens * config.hc_mult * config.hidden_size + config.vocab_size) * sizeof(float);
+  plan.workspace_bytes =
+      Model::workspace_bytes(config, sizes.chunk_tokens) +
+      (sizes.chunk_tokens * config.hc_mult * config.hidden_size + config.vocab_size) * sizeof(float);
   plan.slot_bytes = SlotLayout(catalog, kPlannedAlignmentBytes).slot_bytes();
   plan.experts = catalog.expert_count();
   const uint64_t least = options.stream == StreamMode::kDirect ? uint64_t{config.num_experts_per_tok}
                                                                : min_slots(options.stream, catalog);
   plan.slots = wanted_slots(options, plan);
   if (options.cache && plan.slots < least) {
-    return fail(ErrorCode::kOutOfBudget,
-                "the cache asked for holds {} of {} experts; {} are the least that work, one for each expert of a "
-                "token: ask for {} or more",
-                plan.slots, plan.experts, least, format_bytes(least * plan.slot_bytes));
+    return fail(
+        ErrorCode::kOutOfBudget,
+        "the cache asked for holds {} of {} experts; {} are the least that work, one for each expert of a "
+        "token: ask for {} or more",
+        plan.slots, plan.experts, least, format_bytes(least * plan.slot_bytes));
   }
   plan.slots = std::max(plan.slots, least);
   plan.experts_bytes = plan.slots * plan.slot_bytes;
   if (available_bytes != 0 && plan.total_bytes() > available_bytes) {
     const uint64_t least_bytes = plan.total_bytes() - plan.experts_bytes + least * plan.slot_bytes;
     return fail(ErrorCode::kOutOfBudget,
-                "{} are needed ({} dense weights, {} for a context of {} tokens, {} workspace, {} for {} expert slots) "
+                "{} are needed ({} dense weights, {} for a context of {} tokens, {} workspace, {} for {} "
+                "expert slots) "
                 "and {} are available; mode {} works from {} on: ask for a smaller --cache or --context",
                 format_bytes(plan.total_bytes()), format_bytes(plan.dense_bytes), format_bytes(plan.kv_bytes),
-                sizes.context_tokens, format_bytes(plan.workspace_bytes), format_bytes(plan.experts_bytes), plan.slots,
-                format_bytes(available_bytes), stream_mode_name(options.stream), format_bytes(least_bytes));
+                sizes.context_tokens, format_bytes(plan.workspace_bytes), format_bytes(plan.experts_bytes),
+                plan.slots, format_bytes(available_bytes), stream_mode_name(options.stream),
+                format_bytes(least_bytes));
   }
   return plan;
 }

@@ -18,7 +18,8 @@ constexpr std::string_view kIds = "input_ids";
 // Reads tensors out of a file's bytes, each in the shape that is asked for.
 class ReferenceReader {
  public:
-  ReferenceReader(std::span<const std::byte> bytes, std::string file_name, const std::vector<TensorInfo>& tensors)
+  ReferenceReader(std::span<const std::byte> bytes, std::string file_name,
+                  const std::vector<TensorInfo>& tensors)
       : bytes_(bytes), file_name_(std::move(file_name)) {
     for (const TensorInfo& tensor : tensors) tensors_.emplace(tensor.name, &tensor);
   }
@@ -29,13 +30,15 @@ class ReferenceReader {
   tl::unexpected<Error> wrong(const std::string& name, const std::string& expected) const {
     const auto found = tensors_.find(name);
     return fail(ErrorCode::kCorrupt, "{}: {}: {} found, {} expected", file_name_, name,
-                found == tensors_.end() ? "nothing" : describe(found->second->dtype, found->second->shape), expected);
+                found == tensors_.end() ? "nothing" : describe(found->second->dtype, found->second->shape),
+                expected);
   }
 
   // A tensor of floats [rows, ...] whose other dimensions multiply to `width`.
   Result<Table<float>> floats(const std::string& name, size_t rows, size_t width) const {
     const TensorInfo* tensor = find(name, rows, width);
-    if (tensor == nullptr || tensor->dtype != DType::kF32) return wrong(name, fmt::format("F32 [{}, {}]", rows, width));
+    if (tensor == nullptr || tensor->dtype != DType::kF32)
+      return wrong(name, fmt::format("F32 [{}, {}]", rows, width));
     Table<float> table{rows, width, std::vector<float>(rows * width)};
     std::copy_n(bytes_.data() + tensor->extent.offset_bytes, tensor->extent.size_bytes,
                 reinterpret_cast<std::byte*>(table.values.data()));
@@ -43,8 +46,8 @@ class ReferenceReader {
   }
 
   // A tensor of signed integers, every value in [low, high]. `rows` empty: any number.
-  Result<Table<int64_t>> integers(const std::string& name, std::optional<size_t> rows, std::optional<size_t> width,
-                                  int64_t low, int64_t high) const {
+  Result<Table<int64_t>> integers(const std::string& name, std::optional<size_t> rows,
+                                  std::optional<size_t> width, int64_t low, int64_t high) const {
     const auto place = tensors_.find(name);
     const size_t dimensions = width.has_value() && *width == 1 ? 1 : 2;
     if (place == tensors_.end() || place->second->shape.size() != dimensions) {
@@ -60,7 +63,8 @@ class ReferenceReader {
     table.values.reserve(tensor.elements());
     for (size_t i = 0; i < tensor.elements(); ++i) {
       const auto value = integer(tensor, i);
-      if (!value || *value < low || *value > high) return wrong(name, fmt::format("integers from {} to {}", low, high));
+      if (!value || *value < low || *value > high)
+        return wrong(name, fmt::format("integers from {} to {}", low, high));
       table.values.push_back(*value);
     }
     return table;
@@ -91,11 +95,16 @@ class ReferenceReader {
       return int64_t{value};
     };
     switch (tensor.dtype) {
-      case DType::kI64: return read(int64_t{});
-      case DType::kI32: return read(int32_t{});
-      case DType::kI16: return read(int16_t{});
-      case DType::kI8: return read(int8_t{});
-      default: return std::nullopt;
+      case DType::kI64:
+        return read(int64_t{});
+      case DType::kI32:
+        return read(int32_t{});
+      case DType::kI16:
+        return read(int16_t{});
+      case DType::kI8:
+        return read(int8_t{});
+      default:
+        return std::nullopt;
     }
   }
 
@@ -129,7 +138,8 @@ class CaseReader {
     } else {
       for (size_t position = 0; position < case_.ids.size(); ++position) case_.positions.push_back(position);
     }
-    SLUICE_ASSIGN(case_.logits, reader_.floats(prefix_ + "logits", case_.positions.size(), config_.vocab_size));
+    SLUICE_ASSIGN(case_.logits,
+                  reader_.floats(prefix_ + "logits", case_.positions.size(), config_.vocab_size));
     return {};
   }
 
@@ -144,15 +154,16 @@ class CaseReader {
       ReferenceLayer& layer = case_.layers[index];
       const std::string name = fmt::format("{}layer{}.", prefix_, index);
       if (reader_.has(name + "experts")) {
-        SLUICE_ASSIGN(layer.experts, reader_.integers(name + "experts", case_.ids.size(), config_.num_experts_per_tok, 0,
-                                                      int64_t{config_.n_routed_experts} - 1));
+        SLUICE_ASSIGN(layer.experts,
+                      reader_.integers(name + "experts", case_.ids.size(), config_.num_experts_per_tok, 0,
+                                       int64_t{config_.n_routed_experts} - 1));
       }
       SLUICE_TRY(read_floats(name + "weights", probes, config_.num_experts_per_tok, layer.weights));
       SLUICE_TRY(read_floats(name + "attention", probes, hidden, layer.attention));
       SLUICE_TRY(read_floats(name + "streams", probes, config_.hc_mult * hidden, layer.streams));
       if (reader_.has(name + "index_topk")) {
-        SLUICE_ASSIGN(layer.index_topk,
-                      reader_.integers(name + "index_topk", probes, std::nullopt, -1, std::numeric_limits<int32_t>::max()));
+        SLUICE_ASSIGN(layer.index_topk, reader_.integers(name + "index_topk", probes, std::nullopt, -1,
+                                                         std::numeric_limits<int32_t>::max()));
       }
     }
     return {};
@@ -190,8 +201,8 @@ class CaseReader {
   ReferenceCase case_;
 };
 
-// The numbers of a field that is a JSON array, each an integer in [0, below) or any number when below is 0. Works on
-// the parsed value itself: copies of what is nested deep would need a stack as deep.
+// The numbers of a field that is a JSON array, each an integer in [0, below) or any number when below is 0.
+// Works on the parsed value itself: copies of what is nested deep would need a stack as deep.
 template <class T>
 bool read_array(const nlohmann::json& run, const char* name, uint64_t below, std::vector<T>& values) {
   const auto array = run.is_object() ? run.find(name) : run.end();
@@ -206,8 +217,8 @@ bool read_array(const nlohmann::json& run, const char* name, uint64_t below, std
 
 }  // namespace
 
-Result<std::vector<ReferenceCase>> parse_reference(std::span<const std::byte> file_bytes, const std::string& file_name,
-                                                   const ModelConfig& config) {
+Result<std::vector<ReferenceCase>> parse_reference(std::span<const std::byte> file_bytes,
+                                                   const std::string& file_name, const ModelConfig& config) {
   if (file_bytes.size() < kSafetensorsPrefixBytes) {
     return fail(ErrorCode::kCorrupt, "{}: {} bytes are no safetensors file", file_name, file_bytes.size());
   }
@@ -224,12 +235,15 @@ Result<std::vector<ReferenceCase>> parse_reference(std::span<const std::byte> fi
     SLUICE_ASSIGN(auto one, CaseReader(reader, name.substr(0, name.size() - kIds.size()), config).read());
     cases.push_back(std::move(one));
   }
-  if (cases.empty()) return fail(ErrorCode::kCorrupt, "{}: no tensor named input_ids: not a reference file", file_name);
-  std::sort(cases.begin(), cases.end(), [](const auto& a, const auto& b) { return a.ids.size() < b.ids.size(); });
+  if (cases.empty())
+    return fail(ErrorCode::kCorrupt, "{}: no tensor named input_ids: not a reference file", file_name);
+  std::sort(cases.begin(), cases.end(),
+            [](const auto& a, const auto& b) { return a.ids.size() < b.ids.size(); });
   return cases;
 }
 
-Result<std::vector<ReferenceCase>> load_reference(const std::filesystem::path& path, const ModelConfig& config) {
+Result<std::vector<ReferenceCase>> load_reference(const std::filesystem::path& path,
+                                                  const ModelConfig& config) {
   SLUICE_ASSIGN(const std::string bytes, read_text_file(path, kReferenceLimitBytes));
   return parse_reference(std::as_bytes(std::span(bytes)), path.string(), config);
 }
@@ -237,7 +251,8 @@ Result<std::vector<ReferenceCase>> load_reference(const std::filesystem::path& p
 Result<std::vector<GreedyCase>> parse_greedy(std::string_view json, const std::string& file_name,
                                              const ModelConfig& config) {
   const auto parsed = nlohmann::json::parse(json, nullptr, /*allow_exceptions=*/false);
-  if (!parsed.is_array()) return fail(ErrorCode::kCorrupt, "{}: a JSON array of greedy runs is expected", file_name);
+  if (!parsed.is_array())
+    return fail(ErrorCode::kCorrupt, "{}: a JSON array of greedy runs is expected", file_name);
   std::vector<GreedyCase> cases;
   for (const auto& item : parsed) {
     GreedyCase one;
@@ -246,7 +261,8 @@ Result<std::vector<GreedyCase>> parse_greedy(std::string_view json, const std::s
                        read_array(item, "margin", 0, one.margins);
     if (!reads || one.prompt_ids.empty() || one.margins.size() != one.output_ids.size()) {
       return fail(ErrorCode::kCorrupt,
-                  "{}: run {}: prompt_ids (not empty), output_ids and margin are expected, ids below {}, a margin for "
+                  "{}: run {}: prompt_ids (not empty), output_ids and margin are expected, ids below {}, a "
+                  "margin for "
                   "every output id",
                   file_name, cases.size(), config.vocab_size);
     }

@@ -123,6 +123,16 @@ class TalksAtATerminal(ProgramTest):
         chat.type("\x03")
         self.assertEqual(chat.finish()[1], 0)
 
+    def test_ctrl_d_during_an_answer_leaves_after_it(self):
+        chat = self.chat("--greedy", "--think")
+        chat.expect(PROMPT)
+        chat.type("What is 7 + 8?\r")
+        chat.expect(r"plus")  # the answer has begun
+        chat.type("\x04")
+        output, code = chat.finish()
+        self.assertIn(b"7 + 8 = 15", output)
+        self.assertEqual(code, 0)
+
     def test_thinking_is_shown_or_hidden(self):
         for arguments, shown in ((["--think"], True), (["--think", "--hide-thinking"], False)):
             chat = self.chat("--greedy", *arguments)
