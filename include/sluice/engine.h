@@ -49,11 +49,12 @@ struct LoadProgress {
 struct EngineOptions {
   std::filesystem::path model_folder;
   StreamMode stream = StreamMode::kDirect;
-  std::optional<CacheSize> cache;  // kDirect; unset: what the machine has left, at most all experts
-  size_t threads = 0;              // that compute; 0: one per core
-  size_t read_threads = 8;         // reads in flight
-  uint64_t context_tokens = 0;     // per session; 0: 32768, or the model's own limit when that is less
-  size_t chunk_tokens = 512;       // prefill takes this many tokens at a time
+  std::optional<CacheSize> cache;         // kDirect; unset: what the machine has left, at most all experts
+  size_t threads = 0;                     // that compute; 0: one per core
+  ReaderKind reader = ReaderKind::kAuto;  // kDirect and kResident: what reads experts
+  size_t read_threads = 8;                // that load, and that read experts without io_uring
+  uint64_t context_tokens = 0;            // per session; 0: 32768, or the model's own limit when that is less
+  size_t chunk_tokens = 512;              // prefill takes this many tokens at a time
   std::function<void(const LoadProgress&)> on_progress;
   std::stop_token cancel;  // opening ends with kCancelled
 };

@@ -5,8 +5,7 @@
 
 namespace sluice {
 
-// Where expert bytes live while the model runs. Generated tokens and logits are the same, to the bit, in
-// each.
+// Where expert bytes live while the model runs. Generated tokens and logits are the same, to the bit, in each.
 enum class StreamMode {
   kResident,  // all read at start, kept in memory
   kMmap,      // mapped files: the kernel's page cache decides what stays
@@ -14,6 +13,13 @@ enum class StreamMode {
 };
 
 const char* stream_mode_name(StreamMode mode);  // "resident", "mmap", "direct"
+
+// What reads experts in kResident and kDirect. The bytes are the same.
+enum class ReaderKind {
+  kAuto,   // kUring where kernel and limits allow it, else kPread
+  kUring,  // io_uring: one thread, many reads in flight
+  kPread,  // threads that call pread, each with one read in flight
+};
 
 // Totals since the expert store was opened. Taken from the path that does the work, never estimated.
 struct StreamCounters {

@@ -14,6 +14,11 @@ StreamMode stream_mode_of(const std::string& name) {
   return name == "mmap" ? StreamMode::kMmap : StreamMode::kDirect;
 }
 
+ReaderKind reader_kind_of(const std::string& name) {
+  if (name == "uring") return ReaderKind::kUring;
+  return name == "pread" ? ReaderKind::kPread : ReaderKind::kAuto;
+}
+
 // Loading a large checkpoint only to find that it has no tokenizer would be unkind.
 Status check_tokenizer(const std::filesystem::path& folder) {
   std::error_code error;
@@ -43,7 +48,12 @@ void add_streaming_options(CLI::App& app, ModelOptions& options) {
   app.add_option("--threads", options.threads, "threads that compute; default: one per core")
       ->type_name("N")
       ->group("Model");
-  app.add_option("--read-threads", options.read_threads, "expert reads in flight; default: 8")
+  app.add_option("--reader", options.reader, "how experts are read: auto (default), uring or pread")
+      ->check(CLI::IsMember({"auto", "uring", "pread"}).description(""))
+      ->type_name("KIND")
+      ->group("Model");
+  app.add_option("--read-threads", options.read_threads,
+                 "threads that load, and read experts without io_uring; default: 8")
       ->type_name("N")
       ->group("Model");
 }
@@ -62,6 +72,11 @@ Result<EngineOptions> engine_options(const ModelOptions& options) {
   EngineOptions engine;
   engine.stream = stream_mode_of(options.stream);
   engine.threads = options.threads;
+  engine.reader = reader_kind_of(options.reader);
+  if (!options.reader.empty() && engine.stream == StreamMode::kMmap) {
+    return fail(ErrorCode::kInvalidArgument,
+                "--reader is for --stream direct and resident: mmap leaves reading to the system");
+  }
   engine.read_threads = options.read_threads;
   engine.context_tokens = options.context_tokens;
   engine.chunk_tokens = options.chunk_tokens;

@@ -17,14 +17,15 @@ namespace sluice {
 struct ModelOptions {
   std::string folder;  // -m; empty: see find_model.h
   std::string stream = "direct";
-  std::string cache;  // empty: what fits
+  std::string cache;   // empty: what fits
+  std::string reader;  // empty: auto
   size_t threads = 0;
   size_t read_threads = 8;
   uint64_t context_tokens = 0;
   size_t chunk_tokens = 512;
 };
 
-// Declares -m; --stream, --cache, --threads, --read-threads; --context, --chunk. `options` must live as long
+// Declares -m; --stream, --cache, --reader, --threads, --read-threads; --context, --chunk. `options` must live as long
 // as `app`.
 void add_model_option(CLI::App& app, ModelOptions& options);
 void add_streaming_options(CLI::App& app, ModelOptions& options);

@@ -75,7 +75,7 @@ TEST(Program, TakesACommandsNameAsText) {
   EXPECT_NE(tokenized.out, "");
 }
 
-TEST(EngineOptionsOfModelOptions, RefuseACacheThatWouldBeIgnored) {
+TEST(EngineOptionsOfModelOptions, RefuseWhatWouldBeIgnored) {
   ModelOptions options;
   options.folder = "/somewhere";
   options.cache = "25%";
@@ -83,7 +83,12 @@ TEST(EngineOptionsOfModelOptions, RefuseACacheThatWouldBeIgnored) {
   options.stream = "mmap";
   ASSERT_FALSE(engine_options(options));
   EXPECT_THAT(engine_options(options).error().message, HasSubstr("--stream direct"));
+  options.cache = "";
+  EXPECT_TRUE(engine_options(options));
+  options.reader = "uring";
+  EXPECT_FALSE(engine_options(options));
   options.stream = "direct";
+  EXPECT_EQ(engine_options(options)->reader, ReaderKind::kUring);
   options.cache = "lots";
   ASSERT_FALSE(engine_options(options));
   EXPECT_THAT(engine_options(options).error().message, StartsWith("--cache: "));

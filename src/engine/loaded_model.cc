@@ -1,13 +1,14 @@
 #include "engine/loaded_model.h"
 
 #include "base/fail.h"
+#include "base/log.h"
 #include "base/machine.h"
 #include "experts/open_store.h"
 #include "experts/open_store_on_reader.h"
 #include "model/bind_weights.h"
 #include "storage/bulk_read.h"
+#include "storage/choose_reader.h"
 #include "storage/file_set.h"
-#include "storage/pread_pool.h"
 
 namespace sluice {
 namespace {
@@ -69,7 +70,11 @@ Status LoadedModel::open_store(const EngineOptions& options, const ReaderWrapper
   ExpertStoreOptions store_options;
   store_options.mode = options.stream;
   if (options.stream != StreamMode::kMmap) store_options.capacity_slots = plan.slots;
+  store_options.reader = options.reader;
   store_options.read_threads = options.read_threads;
+  store_options.on_reader = [](std::string_view description) {
+    log_info("experts are read by {}", description);
+  };
   store_options.cancel = options.cancel;
   if (options.on_progress) {
     store_options.progress = [&](uint64_t done, uint64_t total) {
@@ -82,10 +87,10 @@ Status LoadedModel::open_store(const EngineOptions& options, const ReaderWrapper
     return {};
   }
   SLUICE_ASSIGN(auto files, FileSet::open(specs, FileAccess::kDirect));
-  auto reader =
-      std::make_unique<PreadPool>(std::make_shared<const FileSet>(std::move(files)), options.read_threads);
+  SLUICE_ASSIGN(auto chosen, choose_reader(std::make_shared<const FileSet>(std::move(files)),
+                                           {options.reader, options.read_threads}));
   SLUICE_ASSIGN(store, open_expert_store_on_reader(store_options, expert_storage.catalog(),
-                                                   wrapper(std::move(reader))));
+                                                   wrapper(std::move(chosen.reader))));
   return {};
 }
 

@@ -3,15 +3,21 @@
 
 #include <cstdint>
 #include <optional>
+#include <span>
 
 namespace sluice {
 
 // Told of everything that happens to the experts that hold slots; asked for a victim when none is free.
 // Experts are the catalog's indices. Only unpinned experts may be victims. Not thread safe: the store calls
-// it under its lock, so that every call must be quick, O(log n) for n experts at most.
+// it under its lock, so that every call must be quick: microseconds.
 class EvictionPolicy {
  public:
   virtual ~EvictionPolicy() = default;
+
+  // One token was routed to `experts` of `layer`, in the router's order; told before anything that follows
+  // from it. Layers ascend within a token: one that is not above the last begins the next token. Policies
+  // that look at hits and misses alone need not listen.
+  virtual void on_route(uint32_t /*layer*/, std::span<const uint32_t> /*experts*/) {}
 
   // The expert was given a slot. It is pinned: its bytes are about to be read.
   virtual void on_insert(uint32_t expert) = 0;

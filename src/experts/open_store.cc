@@ -8,9 +8,9 @@
 #include "experts/mapped_store.h"
 #include "experts/open_store_on_reader.h"
 #include "experts/slot_store.h"
+#include "storage/choose_reader.h"
 #include "storage/file_set.h"
 #include "storage/mapped_files.h"
-#include "storage/pread_pool.h"
 
 namespace sluice {
 namespace {
@@ -88,9 +88,10 @@ Result<std::unique_ptr<ExpertStore>> open_expert_store(const ExpertStoreOptions&
                                          options.read_threads);
   }
   SLUICE_ASSIGN(auto opened, FileSet::open(files, FileAccess::kDirect));
-  auto reader =
-      std::make_unique<PreadPool>(std::make_shared<const FileSet>(std::move(opened)), options.read_threads);
-  return open_expert_store_on_reader(options, std::move(catalog), std::move(reader));
+  SLUICE_ASSIGN(auto chosen, choose_reader(std::make_shared<const FileSet>(std::move(opened)),
+                                           {options.reader, options.read_threads}));
+  if (options.on_reader) options.on_reader(chosen.description);
+  return open_expert_store_on_reader(options, std::move(catalog), std::move(chosen.reader));
 }
 
 Result<std::unique_ptr<ExpertStore>> open_expert_store_on_reader(const ExpertStoreOptions& options,

@@ -8,6 +8,7 @@
 #include <optional>
 #include <span>
 #include <stop_token>
+#include <string_view>
 
 #include "experts/catalog.h"
 #include "experts/expert_store.h"
@@ -23,7 +24,11 @@ struct ExpertStoreOptions {
   // kMmap ignores both. kResident takes what all experts need, and refuses to open when less was given here.
   std::optional<size_t> capacity_slots;
   std::optional<uint64_t> capacity_bytes;
-  size_t read_threads = 8;  // >= 1: reads in flight
+  ReaderKind reader = ReaderKind::kAuto;  // kMmap has none
+  size_t read_threads = 8;                // >= 1: of the reader kPread, and of kMmap
+  // Told once, before anything is read, what reads and why: "io_uring, 64 in flight, past the page cache".
+  // Not in kMmap. May be empty.
+  std::function<void(std::string_view description)> on_reader;
   // For kResident, whose opening reads everything: bytes of experts read so far, and in all. May be empty.
   std::function<void(uint64_t bytes_done, uint64_t bytes_total)> progress;
   std::stop_token cancel;
@@ -35,7 +40,8 @@ size_t min_slots(StreamMode mode, const ExpertCatalog& catalog);
 // `files`: the checkpoint's files, in the order that the catalog's extents number them. kInvalidArgument for
 // options that contradict each other or an extent that lies outside its file; kOutOfBudget, naming the least
 // that works, when the capacity is too small; kNotFound, kCorrupt or kIo when a file does not open, has
-// another size or (kResident) does not read; kCancelled.
+// another size or (kResident) does not read; kUnsupported when the reader kUring was asked for and is not to
+// be had; kCancelled.
 Result<std::unique_ptr<ExpertStore>> open_expert_store(const ExpertStoreOptions& options,
                                                        ExpertCatalog catalog,
                                                        std::span<const FileSpec> files);

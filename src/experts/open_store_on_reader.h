@@ -8,9 +8,9 @@
 
 namespace sluice {
 
-// As open_expert_store, but reads with `reader`, whose file numbers are the catalog's; options.read_threads
-// is the reader's business. Extents are not checked against files: a read past an end fails when it is made.
-// kInvalidArgument for kMmap, which has no reader.
+// As open_expert_store, but reads with `reader`, whose file numbers are the catalog's; options.reader,
+// read_threads and on_reader say nothing then. Extents are not checked against files: a read past an end
+// fails when it is made. kInvalidArgument for kMmap, which has no reader.
 Result<std::unique_ptr<ExpertStore>> open_expert_store_on_reader(const ExpertStoreOptions& options,
                                                                  ExpertCatalog catalog,
                                                                  std::unique_ptr<Reader> reader);

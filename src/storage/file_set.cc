@@ -119,16 +119,19 @@ Result<FileSet> FileSet::open(std::span<const FileSpec> specs, FileAccess access
   return set;
 }
 
+Result<int> FileSet::descriptor(uint32_t file) const {
+  if (file < files_.size()) return files_[file].descriptor();
+  return fail(ErrorCode::kInternal, "file number {} of a set of {}", file, files_.size());
+}
+
 Result<uint64_t> FileSet::read(uint32_t file, uint64_t offset_bytes, std::span<std::byte> into,
                                uint64_t needed_bytes) const {
-  if (file >= files_.size()) {
-    return fail(ErrorCode::kInternal, "file number {} of a set of {}", file, files_.size());
-  }
+  SLUICE_ASSIGN(const int from, descriptor(file));
   ReadProgress progress(offset_bytes, into, needed_bytes, alignment_bytes_);
   for (;;) {
     const std::span<std::byte> rest = progress.next_into();
-    const ssize_t got = ::pread(files_[file].descriptor(), rest.data(), rest.size(),
-                                static_cast<off_t>(progress.next_offset_bytes()));
+    const ssize_t got =
+        ::pread(from, rest.data(), rest.size(), static_cast<off_t>(progress.next_offset_bytes()));
     if (progress.advance(got < 0 ? -errno : got)) return progress.result(names_[file]);
     if (got < 0) std::this_thread::yield();
   }

@@ -43,6 +43,9 @@ class FileSet {
   // The file's path, for messages.
   const std::string& name(uint32_t file) const { return names_[file]; }
 
+  // What system calls want; owned by the set. kInternal when there is no such file.
+  Result<int> descriptor(uint32_t file) const;
+
   // Reads on the calling thread: fills `into` from `offset_bytes`, both aligned; at least `needed_bytes`
   // (1 ... into.size()) must arrive. Returns how many did; kIo, naming file and offset, otherwise.
   Result<uint64_t> read(uint32_t file, uint64_t offset_bytes, std::span<std::byte> into,

@@ -2,6 +2,7 @@
 
 #include <cassert>
 #include <cerrno>
+#include <utility>
 
 #include "base/fail.h"
 #include "base/memory.h"
@@ -24,6 +25,8 @@ ReadProgress::ReadProgress(uint64_t offset_bytes, std::span<std::byte> into, uin
 bool ReadProgress::advance(int64_t outcome) {
   const bool interrupted = outcome == -EINTR || outcome == -EAGAIN;
   if (interrupted && ++interruptions_ <= kMaxInterruptions) return false;
+  // A path to the device that fails over, or a sector that the device then remaps, answers the second time.
+  if (outcome == -EIO && !std::exchange(had_device_error_, true)) return false;
   if (outcome < 0) {
     error_number_ = static_cast<int>(-outcome);
     return true;

@@ -23,7 +23,7 @@ class ReadProgress {
   std::span<std::byte> next_into() const { return into_.subspan(resume_bytes_); }
 
   // Takes what one system call said: the bytes it moved, or a negative errno. True when the read has ended.
-  // Interruptions (EINTR, EAGAIN) and short reads are not the end, unless thousands come in a row.
+  // Not the end: short reads; interruptions (EINTR, EAGAIN), unless thousands come in a row; the first EIO.
   bool advance(int64_t outcome);
 
   // REQUIRES that advance() returned true. The bytes that arrived, or kIo with `file_name`, size, offset and
@@ -38,6 +38,7 @@ class ReadProgress {
   uint64_t arrived_bytes_ = 0;
   uint64_t resume_bytes_ = 0;  // arrived_bytes_, rounded down to the alignment
   int interruptions_ = 0;      // since bytes last arrived
+  bool had_device_error_ = false;
   int error_number_ = 0;
 };
 

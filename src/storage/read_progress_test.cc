@@ -75,10 +75,37 @@ TEST(ReadProgress, AFileThatEndsBeforeTheNeededBytesIsNamed) {
             "were expected");
 }
 
+TEST(ReadProgress, OneDeviceErrorIsTriedAgainFromWhereTheReadStood) {
+  std::vector<std::byte> buffer(100);
+  ReadProgress progress(1000, buffer, 100, 1);
+  EXPECT_FALSE(progress.advance(30));
+  EXPECT_FALSE(progress.advance(-EIO));
+  EXPECT_EQ(progress.next_offset_bytes(), 1030u);
+  EXPECT_TRUE(progress.advance(70));
+  EXPECT_EQ(progress.result("f").value(), 100u);
+}
+
+TEST(ReadProgress, ASecondDeviceErrorEndsTheReadAlsoAfterBytesCame) {
+  std::vector<std::byte> buffer(100);
+  ReadProgress progress(0, buffer, 100, 1);
+  EXPECT_FALSE(progress.advance(-EIO));
+  EXPECT_FALSE(progress.advance(30));
+  EXPECT_TRUE(progress.advance(-EIO));
+  EXPECT_FALSE(progress.result("f").has_value());
+}
+
+TEST(ReadProgress, OtherErrorsAreNotTriedAgain) {
+  std::vector<std::byte> buffer(100);
+  ReadProgress progress(0, buffer, 100, 1);
+  EXPECT_TRUE(progress.advance(-EINVAL));
+  EXPECT_FALSE(progress.result("f").has_value());
+}
+
 TEST(ReadProgress, ADeviceErrorNamesFileSizeAndOffset) {
   std::vector<std::byte> buffer(401408);
   ReadProgress progress(8192, buffer, 400000, 4096);
   EXPECT_FALSE(progress.advance(4096));
+  EXPECT_FALSE(progress.advance(-EIO)) << "the first one is tried again";
   EXPECT_TRUE(progress.advance(-EIO));
   EXPECT_EQ(progress.result("model-00002-of-00003.safetensors").error().message,
             "model-00002-of-00003.safetensors: read of 401408 bytes at byte 8192: Input/output error");

@@ -33,7 +33,8 @@ class Reader {
 
   // Starts all of `ops` and returns without waiting for them. Each op's `done` is called exactly once, on a
   // thread of the reader, never inside submit. Operations may end in any order. Interrupted and short reads
-  // are continued; only an error of the device, or a file that ends before needed_bytes, is reported.
+  // are continued; an error of the device is tried again once, then reported, as is a file that ends before
+  // needed_bytes.
   virtual void submit(std::vector<ReadOp> ops) = 0;
 
   // What offsets, sizes and addresses must be multiples of: a power of two, 1 when anything goes.

@@ -101,7 +101,7 @@ class Measures(ProgramTest):
     def test_the_text_does_not_depend_on_how_experts_are_held(self):
         prompt = ("run", "--json", "--seed", 7, "-n", 24, "Once upon a time")
         expected = self.json_of(*prompt)["ids"]
-        for options in (("--stream", "resident"), ("--stream", "mmap"), ("--cache", "2%"), ("--threads", 1),
+        for options in (("--stream", "resident"), ("--stream", "mmap"), ("--cache", "2%"), ("--reader", "pread"), ("--threads", 1),
                         ("--chunk", 2)):
             self.assertEqual(self.json_of(*prompt, *options)["ids"], expected, options)
 
