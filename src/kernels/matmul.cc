@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "kernels/decode_rows.h"
+#include "kernels/matvec.h"
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "kernels/matmul.cc"
@@ -74,6 +75,8 @@ constexpr size_t kRowsPerTask = 32;  // what a thread takes at once
 
 void matmul_rows(const WeightMatrix& w, size_t row_begin, size_t row_end, const float* x, size_t x_stride,
                  size_t tokens, float* y, size_t y_stride) {
+  if (tokens == 1) row_begin = matvec_rows(w, row_begin, row_end, x, y);
+  if (row_begin == row_end) return;
   std::vector<float> decoded(kDecodedRows * w.cols);
   for (size_t begin = row_begin; begin < row_end; begin += kDecodedRows) {
     const size_t rows = std::min(kDecodedRows, row_end - begin);

@@ -109,6 +109,28 @@ TEST_P(MatmulFormats, RowRangesAndStridesAddressTheSameProducts) {
   }
 }
 
+// Every code, NaN among them, and scales whose products leave the range of floats.
+TEST_P(MatmulFormats, EveryCodeAndScaleGivesTheSameBitsAloneAndTogether) {
+  constexpr uint32_t kRows = 300;
+  constexpr uint32_t kCols = 256;
+  Stored stored = random_matrix(GetParam(), kRows, kCols, 0);
+  std::mt19937 random(5);
+  for (auto& byte : stored.values) byte = static_cast<std::byte>(random());
+  for (auto& byte : stored.scales) byte = static_cast<std::byte>(random());
+  const auto x = random_floats(2 * kCols);
+  std::vector<float> together(2 * kRows);
+  matmul_rows(stored.matrix, 0, kRows, x.data(), kCols, 2, together.data(), kRows);
+  std::vector<float> alone(kRows);
+  matmul_rows(stored.matrix, 0, kRows, x.data(), kCols, 1, alone.data(), kRows);
+  for (uint32_t r = 0; r < kRows; ++r) {
+    if (std::isnan(together[r])) {
+      EXPECT_TRUE(std::isnan(alone[r])) << r;
+    } else {
+      EXPECT_EQ(alone[r], together[r]) << r;
+    }
+  }
+}
+
 INSTANTIATE_TEST_SUITE_P(Every, MatmulFormats,
                          testing::Values(WeightFormat::kF32, WeightFormat::kBF16, WeightFormat::kFP8,
                                          WeightFormat::kMXFP4),
