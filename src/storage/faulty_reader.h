@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -16,29 +17,52 @@
 
 namespace sluice {
 
+// What becomes of operations drawn at random: the share of each fault. Together at most 1.
+struct FaultRates {
+  double device_errors = 0;  // as fail_op
+  double hiccups = 0;        // as fail_op_once
+  double interruptions = 0;  // as interrupt_op, a few times
+  double early_ends = 0;     // as shorten_op
+  double stalls = 0;         // as stall_op, for a few answers
+  double flipped_bits = 0;   // as flip_bit, anywhere
+};
+
 // Operations are numbered from 0 in the order of submission. What happens to an operation is decided when it
-// is submitted, by the script alone: the same submissions under the same script meet the same faults. A
-// spoilt operation ends with an error worded as a real reader's, on a thread of the reader, its destination
-// filled with rubbish. Thread rule: everything may be called from any thread.
+// is submitted, by the script alone: the same submissions under the same script meet the same faults.
+//
+// Faults of single system calls (an interruption, a short read, an EIO) go through the same ReadProgress as a
+// real reader's: what it continues or tries again ends well, with bytes that were really read again from
+// where it said; what it gives up ends with its error, on a thread of the reader, the destination filled with
+// rubbish. Thread rule: everything may be called from any thread.
 class FaultyReader final : public Reader {
  public:
   // `file_names`: what messages call the files, by index.
   FaultyReader(std::unique_ptr<Reader> inner, std::vector<std::string> file_names);
-  // Lets go of what is held, and waits.
+  // Lets go of what is held or stalled, and waits.
   ~FaultyReader() override;
 
   void submit(std::vector<ReadOp> ops) override;
   size_t alignment_bytes() const override { return inner_->alignment_bytes(); }
 
-  // Operation `number` ends with EIO.
+  // Operation `number` ends with EIO, also when tried again.
   void fail_op(uint64_t number);
+  // Operation `number` meets EIO at first.
+  void fail_op_once(uint64_t number);
+  // Operation `number` meets EINTR, a read that stops half way and EAGAIN, all of this `times` times.
+  void interrupt_op(uint64_t number, size_t times);
   // Operation `number` finds the end of the file half way to what it needs.
   void shorten_op(uint64_t number);
+  // Operation `number` brings its bytes with one bit wrong, and nobody says so. Bits are counted within the
+  // needed bytes, and again from the front beyond them.
+  void flip_bit(uint64_t number, uint64_t bit);
+  // Operation `number` begins only after so many others were answered, or when nothing else is under way.
+  void stall_op(uint64_t number, size_t answers);
   // Every operation on `file` fails, as if its device had gone, until restore_file.
   void vanish_file(uint32_t file);
   void restore_file(uint32_t file);
-  // From now on every operation fails with EIO with this probability (0 ends it), drawn from `seed`.
-  void fail_randomly(uint64_t seed, double probability);
+  // From now on operations meet faults at these rates, drawn from `seed`. Of EIO alone: fail_randomly.
+  void spoil_randomly(uint64_t seed, const FaultRates& rates);
+  void fail_randomly(uint64_t seed, double probability) { spoil_randomly(seed, {probability}); }
   // From now on the operations of each submission start in an order drawn from `seed`.
   void shuffle(uint64_t seed);
   // Operations submitted from now on wait inside, unanswered, until release().
@@ -49,23 +73,47 @@ class FaultyReader final : public Reader {
   uint64_t submitted() const;
 
  private:
-  enum class Fault { kNone, kDeviceError, kShort, kVanished };
+  // What a system call is made to say.
+  enum class CallFault { kDeviceError, kGone, kInterrupted, kBusy, kHalf, kEndOfFile };
+  // What becomes of one operation.
+  struct Trouble {
+    std::vector<CallFault> calls;  // its first ones; those that follow are left alone
+    std::optional<uint64_t> flipped_bit;
+    size_t stall_answers = 0;
+  };
+  struct SpoiltOp;
+  struct Arrival {
+    ReadOp op;
+    size_t stall_answers = 0;  // that it still waits for
+  };
 
-  Fault draw_fault(const ReadOp& op);  // REQUIRES mutex_
-  ReadOp spoil(ReadOp op, Fault fault) const;
+  // These REQUIRE mutex_.
+  Trouble next_trouble(const ReadOp& op);
+  Trouble draw_trouble(const ReadOp& op);
+  std::vector<ReadOp> admit(std::vector<Arrival> arrivals);
+  std::vector<ReadOp> take_due();
+
+  ReadOp counted(ReadOp op);
+  ReadOp spoilt(ReadOp op, Trouble trouble);
+  ReadOp next_call(std::shared_ptr<SpoiltOp> spoilt);
+  void on_called(const std::shared_ptr<SpoiltOp>& spoilt, const Result<uint64_t>& moved);
+  void finish(SpoiltOp& spoilt) const;
+  void on_answered();
 
   std::vector<std::string> file_names_;
   mutable std::mutex mutex_;
   // All guarded by mutex_.
   uint64_t submitted_ = 0;
-  std::set<uint64_t> failing_;
-  std::set<uint64_t> short_;
+  std::map<uint64_t, Trouble> script_;  // by operation
   std::set<uint32_t> vanished_;
-  double probability_ = 0;
+  FaultRates rates_;
   std::mt19937_64 chance_;
   std::optional<std::mt19937_64> order_;
   bool holding_ = false;
-  std::vector<ReadOp> held_;
+  bool ending_ = false;
+  std::vector<Arrival> held_;
+  std::vector<Arrival> stalled_;  // oldest first
+  size_t under_way_ = 0;          // neither held nor stalled nor answered
 
   std::unique_ptr<Reader> inner_;  // last: its end waits for the operations, which use what stands above
 };

@@ -3,11 +3,13 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <atomic>
+#include <algorithm>
 #include <condition_variable>
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
+#include <set>
 #include <vector>
 
 #include "base/memory.h"
@@ -89,6 +91,57 @@ TEST_F(FaultyReaderTest, FailsTheChosenOperationAloneAndLeavesRubbish) {
   EXPECT_EQ(wait(4)[2], "");
 }
 
+// What a reader tries again or continues ends well: the bytes come from where ReadProgress said.
+TEST_F(FaultyReaderTest, OneDeviceErrorAndInterruptionsAreOvercome) {
+  reader_->fail_op_once(0);
+  reader_->interrupt_op(2, 5);
+  read(1, 4);
+  for (const auto& [index, error] : wait(4)) EXPECT_EQ(error, "") << index;
+  for (size_t at = 0; at < 4 * kBlockBytes; ++at) ASSERT_EQ(buffer_[at], byte_at(1, at)) << at;
+}
+
+TEST_F(FaultyReaderTest, AFlippedBitIsTheOnlyThingWrong) {
+  reader_->flip_bit(1, 8 * 100 + 3);
+  read(0, 3);
+  for (const auto& [index, error] : wait(3)) EXPECT_EQ(error, "") << index;
+  EXPECT_EQ(block(1)[100], byte_at(0, kBlockBytes + 100) ^ std::byte{8});
+  block(1)[100] ^= std::byte{8};
+  for (size_t at = 0; at < 3 * kBlockBytes; ++at) ASSERT_EQ(buffer_[at], byte_at(0, at)) << at;
+}
+
+// A chain of reads that submit each other keeps something under way.
+TEST_F(FaultyReaderTest, AStalledOperationLetsSoManyOthersPassAndNoMore) {
+  reader_->stall_op(0, 3);
+  const std::function<void(size_t)> follow = [&](size_t links) {
+    reader_->submit({{0, 0, block(1), 1, [&, links](const Result<uint64_t>&) {
+                        if (links > 1) follow(links - 1);
+                        const std::lock_guard lock(mutex_);
+                        order_.push_back(links);
+                        answered_.notify_all();
+                      }}});
+  };
+  constexpr size_t kLinks = 10;
+  reader_->hold();
+  read(1, 1);
+  follow(kLinks);
+  reader_->release();
+  EXPECT_EQ(wait(kLinks + 1)[0], "");
+  // Its block has number 0. It begins after the third answer; the chain's next read was submitted before
+  // that.
+  EXPECT_EQ(last_order_, (std::vector<size_t>{10, 9, 8, 7, 0, 6, 5, 4, 3, 2, 1}));
+}
+
+TEST_F(FaultyReaderTest, NoStallOutlastsEverythingElse) {
+  reader_->stall_op(0, 1000);
+  reader_->stall_op(2, 1000);
+  read(0, 4);
+  EXPECT_EQ(wait(4).size(), 4u);
+  EXPECT_EQ(last_order_, (std::vector<size_t>{1, 3, 0, 2}));
+  reader_->stall_op(4, 1000);
+  read(0, 1);
+  EXPECT_EQ(wait(1).size(), 1u);
+}
+
 TEST_F(FaultyReaderTest, AShortOperationEndsHalfWay) {
   reader_->shorten_op(1);
   read(0, 2);
@@ -118,6 +171,32 @@ TEST_F(FaultyReaderTest, TheSameSeedFailsTheSameOperations) {
   const auto failed = std::ranges::count_if(first, [](const auto& entry) { return !entry.second.empty(); });
   EXPECT_GT(failed, 0);
   EXPECT_LT(failed, static_cast<long>(kBlocks));
+}
+
+TEST_F(FaultyReaderTest, RatesMixFaultsThatASeedRepeats) {
+  const auto outcome = [&](uint64_t seed) {
+    reader_->spoil_randomly(seed, {.device_errors = 0.2,
+                                   .hiccups = 0.2,
+                                   .interruptions = 0.1,
+                                   .early_ends = 0.2,
+                                   .stalls = 0.1,
+                                   .flipped_bits = 0.2});
+    read(0, kBlocks);
+    const auto errors = wait(kBlocks);
+    return std::pair(errors, std::vector(buffer_.begin(), buffer_.begin() + kBlocks * kBlockBytes));
+  };
+  const auto first = outcome(11);
+  EXPECT_EQ(outcome(11), first);
+  std::set<std::string> causes;
+  bool is_silently_wrong = false;
+  for (const auto& [index, error] : first.first) {
+    causes.insert(error.substr(error.rfind(": ") + 1));
+    for (size_t at = index * kBlockBytes; error.empty() && at < (index + 1) * kBlockBytes; ++at) {
+      is_silently_wrong |= first.second[at] != byte_at(0, at);
+    }
+  }
+  EXPECT_GE(causes.size(), 3u) << "none, a device error and ends of the file";
+  EXPECT_TRUE(is_silently_wrong);
 }
 
 TEST_F(FaultyReaderTest, TheSameSeedShufflesTheSameWay) {

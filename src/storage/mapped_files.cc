@@ -85,12 +85,14 @@ Status MappedFiles::check_size(const Extent& extent) const {
   return {};
 }
 
+void MappedFiles::will_need(const Extent& extent) const {
+  const std::span<std::byte> range = pages(extent);
+  ::madvise(range.data(), range.size(), MADV_WILLNEED);
+}
+
 Status MappedFiles::populate(std::span<const Extent> extents) const {
   // First all wishes, so that the device sees every extent at once; then each is waited for.
-  for (const Extent& extent : extents) {
-    const std::span<std::byte> range = pages(extent);
-    ::madvise(range.data(), range.size(), MADV_WILLNEED);
-  }
+  for (const Extent& extent : extents) will_need(extent);
   for (const Extent& extent : extents) SLUICE_TRY(populate_one(extent));
   return {};
 }

@@ -32,6 +32,9 @@ class MappedFiles {
   // here.
   Status populate(std::span<const Extent> extents) const;
 
+  // Asks the kernel to read the extent ahead, and returns without waiting. A hint: errors are ignored.
+  void will_need(const Extent& extent) const;
+
   // How many bytes of the extent the page cache holds. 0 when the file no longer reaches the extent's end,
   // and where the kernel keeps it to itself: files that we neither own nor may write.
   uint64_t resident_bytes(const Extent& extent) const;
