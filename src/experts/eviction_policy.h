@@ -32,6 +32,9 @@ class EvictionPolicy {
   // The unpinned expert that is missed least, by this policy's lights; none when all are pinned. Changes
   // nothing.
   virtual std::optional<uint32_t> victim() const = 0;
+
+  // Whether `victim` should make room for `guess`, an expert that will probably be asked for in a moment.
+  virtual bool gives_way(uint32_t /*victim*/, uint32_t /*guess*/) const { return true; }
 };
 
 }  // namespace sluice

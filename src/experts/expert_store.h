@@ -27,12 +27,15 @@
 // next().
 #pragma once
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <span>
 #include <utility>
 
+#include "experts/catalog.h"
 #include "sluice/result.h"
 #include "sluice/streaming.h"
 
@@ -99,6 +102,27 @@ class ExpertRequest {
   std::unique_ptr<Source> source_;
 };
 
+// How sure it is that experts which nobody has asked for yet will be asked for.
+enum class Foresight {
+  kCertain,  // they follow from what is known already
+  kLikely,   // a guess at what the next layers will ask for
+  kWarm,     // they were in demand in earlier runs
+};
+
+// Warmth has a switch of its own, in whoever asks for it.
+inline bool is_allowed(PrefetchMode mode, Foresight foresight) {
+  if (foresight == Foresight::kLikely) return mode == PrefetchMode::kLikely;
+  return foresight == Foresight::kWarm || mode != PrefetchMode::kOff;
+}
+
+// One expert's way from the device: from its first read's beginning to its last one's end.
+struct ReadSpan {
+  ExpertId id;
+  bool was_ahead = false;  // nobody had asked for it when it began
+  std::chrono::steady_clock::time_point begin;
+  std::chrono::steady_clock::time_point end;
+};
+
 // Thread rule: everything may be called from any thread at any time. Two requests that miss the same expert
 // share one read. A read that fails is reported to exactly those requests that were waiting for it; the next
 // request for that expert reads anew. Made by open_expert_store (experts/open_store.h).
@@ -107,10 +131,31 @@ class ExpertStore {
   // Waits for reads that nobody waits for any more. REQUIRES that all requests and leases have ended.
   virtual ~ExpertStore() = default;
 
-  // Asks for experts `ids` of `layer`, and returns at once: what is in memory is pinned, everything else is
-  // queued to be read, all in flight together. An id that stands twice arrives twice. kInvalidArgument when
-  // layer or id does not exist.
+  // Asks for experts `ids` of `layer`, what one token was routed to, in the router's order, and returns at
+  // once: what is in memory is pinned, everything else is queued to be read, all in flight together. An id
+  // that stands twice arrives twice. kInvalidArgument when layer or id does not exist.
   virtual Result<ExpertRequest> request(uint32_t layer, std::span<const uint32_t> ids) = 0;
+
+  // The same for what a chunk of tokens was routed to, together. Its misses pass through a few slots of their
+  // own, so that what is kept warm for single tokens stays.
+  virtual Result<ExpertRequest> sweep(uint32_t layer, std::span<const uint32_t> ids) = 0;
+
+  // Afterwards: one token of a chunk that was swept was routed to `ids` of `layer`. Tokens in their order,
+  // and within a token layers ascending. For what is kept; reads nothing. Ids that do not exist are ignored.
+  virtual void learn(uint32_t layer, std::span<const uint32_t> ids) = 0;
+
+  // These will be asked for, `by_sweep` or by a token: reads them ahead as far as that takes nothing from
+  // anybody who is waiting, and drops whatever has not begun when the layer's request comes. Never an error:
+  // what fails is read again for whoever asks. Ids that do not exist are ignored.
+  virtual void prefetch(uint32_t layer, std::span<const uint32_t> ids, Foresight foresight,
+                        bool by_sweep) = 0;
+
+  // Whether it is worth working out likely ids for prefetch now.
+  virtual bool wants_guesses() = 0;
+
+  // Tells `listener` of every expert that is read from now on, on threads of the reader, one at a time; an
+  // empty one ends that. It must be quick and not call the store. Stores without slots have nothing to tell.
+  virtual void listen(std::function<void(const ReadSpan&)> listener) = 0;
 
   // Totals since the store was opened; consistent with each other.
   virtual StreamCounters counters() const = 0;

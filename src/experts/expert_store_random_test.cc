@@ -28,13 +28,25 @@ std::vector<uint32_t> random_ids(std::mt19937_64& random) {
   return ids;
 }
 
-// Asks for random experts again and again; drops one request in five half way.
+// What surrounds a request: guesses, right and wrong, and what was learnt.
+void guess(ExpertStore& store, std::mt19937_64& random) {
+  const auto layer = static_cast<uint32_t>(random() % TestExperts::kLayers);
+  const std::vector<uint32_t> ids = random_ids(random);
+  if (random() % 4 == 0) store.learn(layer, ids);
+  if (random() % 4 == 0) store.wants_guesses();
+  store.prefetch(layer, ids, static_cast<Foresight>(random() % 3), random() % 2 == 0);
+}
+
+// Asks for random experts again and again, as tokens and as sweeps; drops one request in five half way.
 void use(const TestExperts& experts, ExpertStore& store, uint64_t seed, int requests, Tally& tally) {
   std::mt19937_64 random(seed);
   for (int i = 0; i < requests; ++i) {
     const auto layer = static_cast<uint32_t>(random() % TestExperts::kLayers);
     const std::vector<uint32_t> ids = random_ids(random);
-    ExpertRequest request = request_or_die(store, layer, ids);
+    if (random() % 2 == 0) guess(store, random);
+    auto asked = random() % 2 == 0 ? store.request(layer, ids) : store.sweep(layer, ids);
+    ASSERT_TRUE(asked) << asked.error().message;
+    ExpertRequest request = *std::move(asked);
     tally.asked += ids.size();
     const size_t leave = random() % 5 == 0 ? random() % ids.size() : 0;
     while (request.remaining() > leave) {

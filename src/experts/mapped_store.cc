@@ -8,9 +8,12 @@
 
 namespace sluice {
 
-MappedStore::MappedStore(ExpertCatalog catalog, std::unique_ptr<MappedFiles> files, size_t threads)
+MappedStore::MappedStore(ExpertCatalog catalog, std::unique_ptr<MappedFiles> files, size_t threads,
+                         PrefetchMode prefetch, std::shared_ptr<const ExpertDigests> digests)
     : catalog_(std::move(catalog)),
       files_(std::move(files)),
+      prefetch_(prefetch),
+      digests_(std::move(digests)),
       threads_(std::make_unique<IoThreads>(threads)) {}
 
 MappedStore::~MappedStore() = default;
@@ -58,8 +61,22 @@ Result<ExpertRequest> MappedStore::request(uint32_t layer, std::span<const uint3
   return ExpertRequest(std::move(core));
 }
 
+void MappedStore::prefetch(uint32_t layer, std::span<const uint32_t> ids, Foresight foresight, bool) {
+  if (!is_allowed(prefetch_, foresight)) return;
+  const auto experts = expert_indices(catalog_, layer, ids);
+  if (!experts) return;
+  for (const uint32_t expert : *experts) {
+    for (const Extent& part : catalog_.parts(expert)) files_->will_need(part);
+  }
+}
+
 void MappedStore::fetch(uint32_t expert) {
-  const Status populated = files_->populate(catalog_.parts(expert));
+  Status populated = files_->populate(catalog_.parts(expert));
+  bool is_damaged = false;
+  if (populated && digests_) {
+    populated = check_bytes(expert);
+    is_damaged = !populated;
+  }
   const std::lock_guard lock(mutex);
   auto node = in_flight_.extract(expert);
   const Fetch& fetch = node.mapped();
@@ -69,9 +86,16 @@ void MappedStore::fetch(uint32_t expert) {
     for (const Waiter& waiter : fetch.waiters) waiter.request->arrive(waiter.position);
   } else {
     ++totals.failed_reads;
-    const Error error = error_of_expert(catalog_, expert, populated.error());
+    // The digests name the expert themselves.
+    const Error error = is_damaged ? populated.error() : error_of_expert(catalog_, expert, populated.error());
     for (const Waiter& waiter : fetch.waiters) waiter.request->fail_with(error);
   }
+}
+
+Status MappedStore::check_bytes(uint32_t expert) const {
+  std::vector<std::span<const std::byte>> parts;
+  for (size_t i = 0; i < catalog_.parts_per_expert(); ++i) parts.push_back(part(expert, i));
+  return digests_->check(expert, parts);
 }
 
 void MappedStore::abandon(const RequestCore& request) {

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "experts/catalog.h"
+#include "experts/expert_digests.h"
 #include "experts/expert_store.h"
 #include "experts/request_core.h"
 
@@ -24,12 +25,22 @@ class MappedFiles;
 class MappedStore final : public ExpertStore, private RequestDesk {
  public:
   // `threads` >= 1 experts are populated at once.
-  MappedStore(ExpertCatalog catalog, std::unique_ptr<MappedFiles> files, size_t threads);
+  MappedStore(ExpertCatalog catalog, std::unique_ptr<MappedFiles> files, size_t threads,
+              PrefetchMode prefetch, std::shared_ptr<const ExpertDigests> digests);
   ~MappedStore() override;
 
   // A hit is an expert whose every byte is in the page cache at this moment. A read, in the counters, is the
   // populating of one expert; its bytes are those that were not in the page cache.
   Result<ExpertRequest> request(uint32_t layer, std::span<const uint32_t> ids) override;
+  Result<ExpertRequest> sweep(uint32_t layer, std::span<const uint32_t> ids) override {
+    return request(layer, ids);
+  }
+  // The kernel's page cache learns by itself.
+  void learn(uint32_t, std::span<const uint32_t>) override {}
+  // Tells the kernel that the bytes will be needed; what comes of it, it does not say.
+  void prefetch(uint32_t layer, std::span<const uint32_t> ids, Foresight foresight, bool by_sweep) override;
+  bool wants_guesses() override { return prefetch_ == PrefetchMode::kLikely; }
+  void listen(std::function<void(const ReadSpan&)>) override {}
   StreamCounters counters() const override;
   StreamMode mode() const override { return StreamMode::kMmap; }
   size_t capacity_slots() const override { return 0; }
@@ -48,12 +59,15 @@ class MappedStore final : public ExpertStore, private RequestDesk {
   void abandon(const RequestCore& request) override;
 
   uint64_t missing_bytes(uint32_t expert) const;
+  Status check_bytes(uint32_t expert) const;
   // On a thread of threads_.
   void fetch(uint32_t expert);
 
   const ExpertCatalog catalog_;
   const std::unique_ptr<MappedFiles> files_;
-  std::unordered_map<uint32_t, Fetch> in_flight_;  // by expert; guarded by mutex
+  const PrefetchMode prefetch_;
+  const std::shared_ptr<const ExpertDigests> digests_;  // may be null
+  std::unordered_map<uint32_t, Fetch> in_flight_;       // by expert; guarded by mutex
   std::unique_ptr<IoThreads> threads_;  // last: its end waits for tasks, which use what stands above
 };
 

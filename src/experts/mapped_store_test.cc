@@ -68,5 +68,21 @@ TEST(MappedStore, AFileCutShortFailsTheExpertsInItUntilItIsRestored) {
   ask_and_take(experts, *store, 0, {0, 1, 2, 3, 4, 5, 6, 7});
 }
 
+TEST(MappedStore, VerifiedReadsFindADamagedExpert) {
+  TestExperts experts;
+  ExpertStoreOptions options = options_of(StreamMode::kMmap, 0);
+  const auto digests = digests_of(experts);
+  digests->set(5, digests->digest(5) + 1);
+  options.digests = digests;
+  drop_from_page_cache(experts);
+  const auto store = experts.open(options);
+  ExpertRequest request = request_or_die(*store, 0, {5});
+  const auto arrival = request.next();
+  if (store->counters().hits == 1) GTEST_SKIP() << "this file system is memory itself";
+  ASSERT_FALSE(arrival);
+  EXPECT_EQ(arrival.error().code, ErrorCode::kCorrupt);
+  EXPECT_THAT(arrival.error().message, testing::HasSubstr("layer 0, expert 5"));
+}
+
 }  // namespace
 }  // namespace sluice

@@ -4,7 +4,6 @@
 
 #include "base/fail.h"
 #include "base/units.h"
-#include "experts/lru_policy.h"
 #include "experts/mapped_store.h"
 #include "experts/open_store_on_reader.h"
 #include "experts/slot_store.h"
@@ -83,9 +82,10 @@ Result<std::unique_ptr<ExpertStore>> open_expert_store(const ExpertStoreOptions&
   SLUICE_TRY(check_threads(options));
   SLUICE_TRY(check_extents(catalog, files));
   if (options.mode == StreamMode::kMmap) {
+    if (options.digests) SLUICE_TRY(options.digests->check_geometry(catalog));
     SLUICE_ASSIGN(auto mapped, MappedFiles::open(files));
     return std::make_unique<MappedStore>(std::move(catalog), std::make_unique<MappedFiles>(std::move(mapped)),
-                                         options.read_threads);
+                                         options.read_threads, options.prefetch, options.digests);
   }
   SLUICE_ASSIGN(auto opened, FileSet::open(files, FileAccess::kDirect));
   SLUICE_ASSIGN(auto chosen, choose_reader(std::make_shared<const FileSet>(std::move(opened)),
@@ -102,9 +102,17 @@ Result<std::unique_ptr<ExpertStore>> open_expert_store_on_reader(const ExpertSto
   }
   SlotLayout layout(catalog, reader->alignment_bytes());
   SLUICE_ASSIGN(const size_t slots, choose_slots(options, catalog, layout.slot_bytes()));
-  auto policy = std::make_unique<LruPolicy>(catalog.expert_count());
-  SLUICE_ASSIGN(auto store, SlotStore::create(options.mode, slots, std::move(catalog), std::move(layout),
-                                              std::move(policy), std::move(reader)));
+  if (options.digests) SLUICE_TRY(options.digests->check_geometry(catalog));
+  // Where every expert has a slot, nobody is evicted, and nothing has to be learnt.
+  const bool evicts = slots < catalog.expert_count();
+  SLUICE_ASSIGN(auto policy,
+                make_policy(evicts ? options.policy : "lru", catalog.layers(), catalog.experts_per_layer()));
+  SlotStoreParts parts{options.mode,       slots,
+                       std::move(catalog), std::move(layout),
+                       std::move(policy),  std::move(reader),
+                       options.prefetch,   options.heat,
+                       options.digests};
+  SLUICE_ASSIGN(auto store, SlotStore::create(std::move(parts)));
   if (options.mode == StreamMode::kResident) SLUICE_TRY(store->preload(options.progress, options.cancel));
   return store;
 }

@@ -8,10 +8,14 @@
 #include <optional>
 #include <span>
 #include <stop_token>
+#include <string>
 #include <string_view>
 
 #include "experts/catalog.h"
+#include "experts/expert_digests.h"
 #include "experts/expert_store.h"
+#include "experts/heat.h"
+#include "experts/make_policy.h"
 #include "sluice/streaming.h"
 
 namespace sluice {
@@ -24,6 +28,14 @@ struct ExpertStoreOptions {
   // kMmap ignores both. kResident takes what all experts need, and refuses to open when less was given here.
   std::optional<size_t> capacity_slots;
   std::optional<uint64_t> capacity_bytes;
+  // kDirect: who is evicted, a name that make_policy knows.
+  std::string policy = std::string(kDefaultPolicy);
+  PrefetchMode prefetch = PrefetchMode::kLikely;
+  // kDirect: is told of every route; guarded by the store until it ends. Null: nobody is.
+  std::shared_ptr<Heat> heat;
+  // Every expert that is read is checked before it is handed out, and one that differs is an error like that
+  // of a read (kCorrupt). Null: none is.
+  std::shared_ptr<const ExpertDigests> digests;
   ReaderKind reader = ReaderKind::kAuto;  // kMmap has none
   size_t read_threads = 8;                // >= 1: of the reader kPread, and of kMmap
   // Told once, before anything is read, what reads and why: "io_uring, 64 in flight, past the page cache".

@@ -15,29 +15,41 @@ namespace {
 constexpr uint32_t kNoSlot = std::numeric_limits<uint32_t>::max();
 // Enough reads for any device's queue, few enough that an error or a cancelled start is not kept waiting.
 constexpr size_t kPreloadBatch = 32;
+
+// Of a sweep: as many as keep a device busy while others are computed, but no more than a small share of a
+// cache.
+constexpr size_t kLeastTransients = 4;
+constexpr size_t kMostTransients = 64;
+constexpr size_t kTransientShare = 8;  // one slot in so many
+
+// A miss that comes while guesses are being read waits for them: few of them, and more of those that are
+// certain.
+constexpr size_t kCertainInFlight = 8;
+constexpr size_t kGuessesInFlight = 2;
 }  // namespace
 
-SlotStore::SlotStore(StreamMode mode, ExpertCatalog catalog, SlotLayout layout,
-                     std::unique_ptr<EvictionPolicy> policy)
-    : mode_(mode),
-      catalog_(std::move(catalog)),
-      layout_(std::move(layout)),
-      policy_(std::move(policy)),
+SlotStore::SlotStore(SlotStoreParts parts)
+    : mode_(parts.mode),
+      prefetch_(parts.prefetch),
+      catalog_(std::move(parts.catalog)),
+      layout_(std::move(parts.layout)),
+      digests_(std::move(parts.digests)),
+      policy_(std::move(parts.policy)),
+      heat_(std::move(parts.heat)),
       slot_of_(catalog_.expert_count(), kNoSlot) {}
 
-Result<std::unique_ptr<SlotStore>> SlotStore::create(StreamMode mode, size_t slots, ExpertCatalog catalog,
-                                                     SlotLayout layout,
-                                                     std::unique_ptr<EvictionPolicy> policy,
-                                                     std::unique_ptr<Reader> reader) {
-  assert(slots >= 1);
-  slots = std::min<size_t>(slots, catalog.expert_count());
-  std::unique_ptr<SlotStore> store(
-      new SlotStore(mode, std::move(catalog), std::move(layout), std::move(policy)));
+Result<std::unique_ptr<SlotStore>> SlotStore::create(SlotStoreParts parts) {
+  assert(parts.slots >= 1);
+  const size_t slots = std::min<size_t>(parts.slots, parts.catalog.expert_count());
+  std::unique_ptr<Reader> reader = std::move(parts.reader);
+  std::unique_ptr<SlotStore> store(new SlotStore(std::move(parts)));
   const size_t alignment_bytes = store->layout_.slot_alignment_bytes();
   SLUICE_ASSIGN(store->arena_, MappedMemory::allocate(slots * store->layout_.slot_bytes() + alignment_bytes));
   const auto address = reinterpret_cast<uintptr_t>(store->arena_.data());
   store->first_slot_ = store->arena_.data() + (round_up(address, alignment_bytes) - address);
   store->slots_.resize(slots);
+  store->transient_limit_ =
+      std::clamp(slots / kTransientShare, std::min(slots, kLeastTransients), kMostTransients);
   store->free_slots_.resize(slots);
   // The free list is used from its end: slot 0 first.
   std::iota(store->free_slots_.rbegin(), store->free_slots_.rend(), 0U);
@@ -45,8 +57,11 @@ Result<std::unique_ptr<SlotStore>> SlotStore::create(StreamMode mode, size_t slo
   return store;
 }
 
+// The reader ends first, being the last member. Until it has, its threads may hand it reads, but no new
+// guesses.
 SlotStore::~SlotStore() {
-  reader_.reset();
+  const std::lock_guard lock(mutex);
+  guesses_.clear();
   assert(std::ranges::all_of(slots_, [](const Slot& slot) { return slot.pins == 0; }));
 }
 
@@ -68,31 +83,102 @@ std::span<const std::byte> SlotStore::part(uint32_t slot, size_t part) const {
 
 Result<ExpertRequest> SlotStore::request(uint32_t layer, std::span<const uint32_t> ids) {
   SLUICE_ASSIGN(auto experts, expert_indices(catalog_, layer, ids));
-  return start(std::move(experts));
+  {
+    const std::lock_guard lock(mutex);
+    on_route(layer, experts);
+    guesses_.expire(layer);
+  }
+  return start(std::move(experts), false);
 }
 
-ExpertRequest SlotStore::start(std::vector<uint32_t> experts) {
+Result<ExpertRequest> SlotStore::sweep(uint32_t layer, std::span<const uint32_t> ids) {
+  SLUICE_ASSIGN(auto experts, expert_indices(catalog_, layer, ids));
+  {
+    const std::lock_guard lock(mutex);
+    guesses_.expire(layer);
+  }
+  return start(std::move(experts), true);
+}
+
+ExpertRequest SlotStore::start(std::vector<uint32_t> experts, bool for_sweep) {
   auto core = std::make_unique<RequestCore>(static_cast<RequestDesk&>(*this), std::move(experts));
   std::vector<ReadOp> reads;
   {
     const std::lock_guard lock(mutex);
     // Slots are given away only after all hits are pinned: no miss evicts what its own request asks for.
-    for (size_t position = 0; position < core->experts().size(); ++position) ask(*core, position);
+    for (size_t position = 0; position < core->experts().size(); ++position) {
+      ask(*core, position, for_sweep);
+    }
     reads = grant_slots();
   }
   submit(std::move(reads));
   return ExpertRequest(std::move(core));
 }
 
-void SlotStore::ask(RequestCore& request, size_t position) {
+std::vector<uint32_t> SlotStore::existing(uint32_t layer, std::span<const uint32_t> ids) const {
+  std::vector<uint32_t> experts;
+  if (layer >= catalog_.layers()) return experts;
+  for (const uint32_t id : ids) {
+    if (id < catalog_.experts_per_layer()) experts.push_back(catalog_.index({layer, id}));
+  }
+  return experts;
+}
+
+void SlotStore::on_route(uint32_t layer, std::span<const uint32_t> experts) {
+  policy_->on_route(layer, experts);
+  if (heat_) heat_->on_route(layer, experts);
+}
+
+void SlotStore::learn(uint32_t layer, std::span<const uint32_t> ids) {
+  const std::vector<uint32_t> experts = existing(layer, ids);
+  const std::lock_guard lock(mutex);
+  on_route(layer, experts);
+  for (const uint32_t expert : experts) {
+    if (slot_of_[expert] == kNoSlot) continue;
+    make_ordinary(slots_[slot_of_[expert]]);
+    policy_->on_hit(expert);
+  }
+}
+
+void SlotStore::prefetch(uint32_t layer, std::span<const uint32_t> ids, Foresight foresight, bool by_sweep) {
+  if (!is_allowed(prefetch_, foresight)) return;
+  const std::vector<uint32_t> experts = existing(layer, ids);
+  std::vector<ReadOp> reads;
+  {
+    const std::lock_guard lock(mutex);
+    if (reader_ == nullptr) return;  // everything is in memory
+    for (const uint32_t expert : experts) {
+      if (slot_of_[expert] == kNoSlot) guesses_.add({expert, layer, foresight, by_sweep});
+    }
+    reads = grant_slots();
+  }
+  submit(std::move(reads));
+}
+
+void SlotStore::listen(std::function<void(const ReadSpan&)> listener) {
+  const std::lock_guard lock(mutex);
+  listener_ = std::move(listener);
+}
+
+bool SlotStore::wants_guesses() {
+  if (prefetch_ != PrefetchMode::kLikely || slots_.size() == catalog_.expert_count()) return false;
+  const std::lock_guard lock(mutex);
+  return guesses_.wants_likely();
+}
+
+void SlotStore::ask(RequestCore& request, size_t position, bool for_sweep) {
   const uint32_t expert = request.experts()[position];
   if (slot_of_[expert] == kNoSlot) {
     ++totals.misses;
-    wait_for_slot(expert, {&request, position});
+    wait_for_slot(expert, {&request, position}, for_sweep);
     return;
   }
   Slot& slot = slots_[slot_of_[expert]];
-  policy_->on_hit(expert);
+  if (slot.guess) settle_guess(slot, true);
+  if (!for_sweep) {
+    make_ordinary(slot);
+    policy_->on_hit(expert);
+  }
   if (slot.reads_left > 0) {
     ++totals.misses;
     if (slot.waiters.empty()) slot.was_abandoned = true;
@@ -104,10 +190,24 @@ void SlotStore::ask(RequestCore& request, size_t position) {
   request.arrive(position);
 }
 
-void SlotStore::wait_for_slot(uint32_t expert, Waiter waiter) {
+void SlotStore::wait_for_slot(uint32_t expert, Waiter waiter, bool for_sweep) {
   const auto [found, is_new] = waiting_of_.try_emplace(expert);
-  if (is_new) found->second = waiting_.insert(waiting_.end(), Miss{expert, {}});
+  if (is_new) found->second = waiting_.insert(waiting_.end(), Miss{expert, for_sweep, {}});
   found->second->waiters.push_back(waiter);
+  found->second->for_sweep &= for_sweep;
+}
+
+void SlotStore::make_ordinary(Slot& slot) {
+  if (!std::exchange(slot.is_transient, false)) return;
+  std::erase(transient_slots_, static_cast<uint32_t>(&slot - slots_.data()));
+}
+
+void SlotStore::settle_guess(Slot& slot, bool was_useful) {
+  const Foresight foresight = *std::exchange(slot.guess, std::nullopt);
+  if (slot.reads_left > 0) --guesses_in_flight_;
+  const uint64_t bytes = catalog_.expert_bytes(slot.expert);
+  (was_useful ? totals.prefetch_useful_bytes : totals.prefetch_wasted_bytes) += bytes;
+  if (foresight == Foresight::kLikely) guesses_.record(was_useful);
 }
 
 void SlotStore::pin(Slot& slot) {
@@ -154,61 +254,126 @@ void SlotStore::forget(const RequestCore& request, uint32_t expert) {
   waiting_of_.erase(found);
 }
 
-std::optional<uint32_t> SlotStore::take_slot() {
+std::optional<SlotStore::TakenSlot> SlotStore::take_slot(bool for_sweep) {
   if (!free_slots_.empty()) {
     const uint32_t slot = free_slots_.back();
     free_slots_.pop_back();
-    return slot;
+    return TakenSlot{slot, true};
+  }
+  const bool has_its_share = transient_slots_.size() >= transient_limit_;
+  if (!for_sweep || has_its_share) {
+    if (const auto slot = take_transient()) return TakenSlot{*slot, false};
+    if (for_sweep) return std::nullopt;
   }
   const std::optional<uint32_t> victim = policy_->victim();
   if (!victim) return std::nullopt;
-  policy_->on_evict(*victim);
+  return TakenSlot{evict(*victim), false};
+}
+
+std::optional<uint32_t> SlotStore::take_transient() {
+  for (const uint32_t slot : transient_slots_) {
+    if (slots_[slot].pins == 0 && slots_[slot].reads_left == 0) return evict(slots_[slot].expert);
+  }
+  return std::nullopt;
+}
+
+uint32_t SlotStore::evict(uint32_t expert) {
+  policy_->on_evict(expert);
   ++totals.evictions;
-  const uint32_t slot = std::exchange(slot_of_[*victim], kNoSlot);
+  const uint32_t slot = std::exchange(slot_of_[expert], kNoSlot);
   assert(slots_[slot].pins == 0 && slots_[slot].reads_left == 0);
+  if (slots_[slot].guess) settle_guess(slots_[slot], false);
+  make_ordinary(slots_[slot]);
   return slot;
 }
 
 std::vector<ReadOp> SlotStore::grant_slots() {
   std::vector<ReadOp> reads;
-  while (!waiting_.empty()) {
-    const std::optional<uint32_t> slot = take_slot();
-    if (!slot) break;
-    Miss miss = std::move(waiting_.front());
-    waiting_.pop_front();
-    waiting_of_.erase(miss.expert);
-    start_reads(*slot, std::move(miss), reads);
+  // A token's miss may take what a sweep's may not; so one that goes without does not hold up the others.
+  bool sweeps_must_wait = false;
+  for (auto next = waiting_.begin(); next != waiting_.end();) {
+    const auto miss = next++;
+    if (miss->for_sweep && sweeps_must_wait) continue;
+    const std::optional<TakenSlot> slot = take_slot(miss->for_sweep);
+    if (!slot && !miss->for_sweep) break;
+    if (!slot) {
+      sweeps_must_wait = true;
+      continue;
+    }
+    waiting_of_.erase(miss->expert);
+    start_reads(*slot, std::move(*miss), reads);
+    waiting_.erase(miss);
   }
+  if (waiting_.empty()) grant_guesses(reads);
   return reads;
 }
 
-void SlotStore::start_reads(uint32_t slot, Miss miss, std::vector<ReadOp>& reads) {
+void SlotStore::grant_guesses(std::vector<ReadOp>& reads) {
+  while (guesses_in_flight_ < kCertainInFlight) {
+    const bool device_is_idle =
+        slots_in_flight_ == guesses_in_flight_ && guesses_in_flight_ < kGuessesInFlight;
+    const std::optional<Guess> guess = guesses_.pop(device_is_idle);
+    if (!guess) return;
+    if (slot_of_[guess->expert] != kNoSlot) continue;
+    const std::optional<TakenSlot> slot = take_slot(*guess);
+    if (!slot) continue;  // it expires here: whoever asks will find a slot, or wait for one
+    start_reads(*slot, {guess->expert, guess->for_sweep, {}}, reads);
+    slots_[slot->number].guess = guess->foresight;
+    slots_[slot->number].is_ahead = true;
+    ++guesses_in_flight_;
+    totals.prefetched_bytes += catalog_.expert_bytes(guess->expert);
+  }
+}
+
+// What a guess may take: a slot that is free, one that its sweep uses over and over, or one whose expert the
+// policy holds to be colder.
+std::optional<SlotStore::TakenSlot> SlotStore::take_slot(const Guess& guess) {
+  if (!free_slots_.empty() || guess.for_sweep) return take_slot(guess.for_sweep);
+  if (guess.foresight == Foresight::kWarm) return std::nullopt;
+  const std::optional<uint32_t> victim = policy_->victim();
+  if (!victim || !policy_->gives_way(*victim, guess.expert)) return std::nullopt;
+  return TakenSlot{evict(*victim), false};
+}
+
+void SlotStore::start_reads(TakenSlot taken, Miss miss, std::vector<ReadOp>& reads) {
   const auto plan = layout_.reads(miss.expert);
-  slots_[slot] = {miss.expert, 0, plan.size(), std::nullopt, false, std::move(miss.waiters)};
-  slot_of_[miss.expert] = slot;
+  Slot& slot = slots_[taken.number];
+  slot = Slot{};
+  slot.expert = miss.expert;
+  slot.reads_left = plan.size();
+  slot.waiters = std::move(miss.waiters);
+  slot.is_transient = miss.for_sweep && !taken.was_free;
+  if (slot.is_transient) transient_slots_.push_back(taken.number);
+  slot_of_[miss.expert] = taken.number;
   policy_->on_insert(miss.expert);
+  ++slots_in_flight_;
+  if (listener_) slot.read_begin = std::chrono::steady_clock::now();
+  flights_.begin(plan.size(), totals);
   for (const SlotRead& read : plan) {
-    reads.push_back(
-        {read.file, read.offset_bytes, slot_bytes(slot).subspan(read.slot_offset_bytes, read.size_bytes),
-         read.needed_bytes,
-         [this, slot](Result<uint64_t> moved_bytes) { on_read_done(slot, std::move(moved_bytes)); }});
+    reads.push_back({read.file, read.offset_bytes,
+                     slot_bytes(taken.number).subspan(read.slot_offset_bytes, read.size_bytes),
+                     read.needed_bytes, [this, number = taken.number](Result<uint64_t> moved_bytes) {
+                       on_read_done(number, std::move(moved_bytes));
+                     }});
   }
 }
 
 void SlotStore::on_read_done(uint32_t slot_number, Result<uint64_t> moved_bytes) {
   std::vector<ReadOp> reads;
   {
-    const std::lock_guard lock(mutex);
+    std::unique_lock lock(mutex);
+    if (!take_in_read(slot_number, std::move(moved_bytes))) return;
     Slot& slot = slots_[slot_number];
-    if (moved_bytes) {
-      ++totals.reads;
-      totals.read_bytes += *moved_bytes;
-    } else {
-      ++totals.failed_reads;
-      if (!slot.error) slot.error = error_of_expert(catalog_, slot.expert, std::move(moved_bytes).error());
+    if (digests_ && !slot.error) {
+      lock.unlock();  // still being read, as far as everybody else can see
+      const Status checked = check_bytes(slot_number);
+      lock.lock();
+      if (!checked) slot.error = checked.error();
     }
-    // A slot with an error stays taken until its last read has ended: until then the device may write to it.
-    if (--slot.reads_left > 0) return;
+    slot.reads_left = 0;
+    --slots_in_flight_;
+    if (listener_) tell_listener(slot);
+    if (slot.guess) --guesses_in_flight_;
     if (slot.error) {
       drop(slot_number);
     } else {
@@ -217,6 +382,35 @@ void SlotStore::on_read_done(uint32_t slot_number, Result<uint64_t> moved_bytes)
     reads = grant_slots();
   }
   submit(std::move(reads));
+}
+
+// Whether that was the slot's last read. A slot with an error stays taken until then: the device may write to
+// it.
+bool SlotStore::take_in_read(uint32_t slot_number, Result<uint64_t> moved_bytes) {
+  Slot& slot = slots_[slot_number];
+  flights_.end_one(totals);
+  if (moved_bytes) {
+    ++totals.reads;
+    totals.read_bytes += *moved_bytes;
+  } else {
+    ++totals.failed_reads;
+    if (!slot.error) slot.error = error_of_expert(catalog_, slot.expert, std::move(moved_bytes).error());
+  }
+  if (slot.reads_left == 1) return true;
+  --slot.reads_left;
+  return false;
+}
+
+Status SlotStore::check_bytes(uint32_t slot) const {
+  const uint32_t expert = slots_[slot].expert;
+  std::vector<std::span<const std::byte>> parts;
+  for (size_t i = 0; i < catalog_.parts_per_expert(); ++i) parts.push_back(part(slot, i));
+  return digests_->check(expert, parts);
+}
+
+void SlotStore::tell_listener(const Slot& slot) const {
+  if (slot.read_begin == std::chrono::steady_clock::time_point()) return;  // it began before anybody listened
+  listener_({catalog_.id(slot.expert), slot.is_ahead, slot.read_begin, std::chrono::steady_clock::now()});
 }
 
 void SlotStore::deliver(Slot& slot) {
@@ -233,11 +427,13 @@ void SlotStore::drop(uint32_t slot_number) {
   for (const Waiter& waiter : slot.waiters) {
     if (slot.was_abandoned) {
       // They came after whoever this read was for: it is read anew for them.
-      wait_for_slot(slot.expert, waiter);
+      wait_for_slot(slot.expert, waiter, slot.is_transient);
     } else {
       waiter.request->fail_with(*slot.error);
     }
   }
+  make_ordinary(slot);
+  if (slot.guess) settle_guess(slot, false);
   slot = Slot{};
   free_slots_.push_back(slot_number);
 }
@@ -268,11 +464,11 @@ Status SlotStore::preload(const std::function<void(uint64_t, uint64_t)>& progres
   assert(slots_.size() == catalog_.expert_count());
   const auto batches = batches_in_file_order();
   uint64_t done_bytes = 0;
-  ExpertRequest current = start(batches.front());
+  ExpertRequest current = start(batches.front(), false);
   for (size_t batch = 0; batch < batches.size(); ++batch) {
     // The next batch is on its way before this one has arrived, so that the device never pauses.
     ExpertRequest following =
-        start(batch + 1 < batches.size() ? batches[batch + 1] : std::vector<uint32_t>{});
+        start(batch + 1 < batches.size() ? batches[batch + 1] : std::vector<uint32_t>{}, false);
     while (current.remaining() > 0) {
       if (cancel.stop_requested()) return fail(ErrorCode::kCancelled, "loading the experts was cancelled");
       SLUICE_ASSIGN(const ExpertArrival arrival, current.next());

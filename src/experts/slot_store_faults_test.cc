@@ -129,7 +129,7 @@ TEST(SlotStoreFaults, AFailedExpertGivesItsSlotToWhoWaits) {
 
 TEST(SlotStoreFaults, NothingOfAFailedExpertIsEverHandedOut) {
   TestExperts experts;
-  auto [store, faults] = experts.open_faulty(3, 2);
+  auto [store, faults] = experts.open_faulty(3, "lru", 2);
   faults->fail_randomly(11, 0.05);
   size_t failed = 0;
   size_t taken = 0;
@@ -151,6 +151,33 @@ TEST(SlotStoreFaults, NothingOfAFailedExpertIsEverHandedOut) {
   EXPECT_GT(taken, 0u);
   faults->fail_randomly(0, 0);
   ask_and_take(experts, *store, 0, {0, 1, 2, 3, 4, 5, 6, 7});
+}
+
+TEST(VerifiedReads, AFlippedBitIsAnErrorThatNamesTheExpertAndTheNextReadIsRight) {
+  TestExperts experts;
+  auto reader = experts.faulty_reader(2);
+  FaultyReader* faults = reader.get();
+  ExpertStoreOptions options = options_of(StreamMode::kDirect, 4);
+  options.digests = digests_of(experts);
+  auto store = open_expert_store_on_reader(options, experts.catalog(), std::move(reader));
+  ASSERT_TRUE(store) << store.error().message;
+  const SlotLayout layout(experts.catalog(), faults->alignment_bytes());
+  faults->flip_bit(0, 8 * layout.reads(8 + 3)[0].needed_bytes - 1);  // of the last byte that is of use
+  ExpertRequest request = request_or_die(**store, 1, {3});
+  const auto arrival = request.next();
+  ASSERT_FALSE(arrival);
+  EXPECT_EQ(arrival.error().code, ErrorCode::kCorrupt);
+  EXPECT_THAT(arrival.error().message, testing::HasSubstr("layer 1, expert 3"));
+  EXPECT_EQ(ask_and_take(experts, **store, 1, {3, 4}).size(), 2u);
+}
+
+TEST(VerifiedReads, DigestsOfAnotherModelAreRefused) {
+  TestExperts experts;
+  for (const StreamMode mode : {StreamMode::kDirect, StreamMode::kMmap}) {
+    ExpertStoreOptions options = options_of(mode, 4);
+    options.digests = std::make_shared<ExpertDigests>(TestExperts::kLayers + 1, TestExperts::kExperts);
+    EXPECT_FALSE(open_expert_store(options, experts.catalog(), experts.files()));
+  }
 }
 
 }  // namespace

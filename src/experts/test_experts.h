@@ -81,11 +81,13 @@ class TestExperts {
   }
 
   // A store with `slots` slots on a reader that can be told to fail.
-  std::pair<std::unique_ptr<ExpertStore>, FaultyReader*> open_faulty(size_t slots, size_t threads = 4) const {
+  std::pair<std::unique_ptr<ExpertStore>, FaultyReader*> open_faulty(size_t slots, std::string policy = "lru",
+                                                                     size_t threads = 4) const {
     auto reader = faulty_reader(threads);
     FaultyReader* faults = reader.get();
     ExpertStoreOptions options;
     options.capacity_slots = slots;
+    options.policy = policy;
     auto store = open_expert_store_on_reader(options, catalog(), std::move(reader));
     if (!store) {
       ADD_FAILURE() << store.error().message;
@@ -118,6 +120,7 @@ inline ExpertStoreOptions options_of(StreamMode mode, size_t slots) {
   ExpertStoreOptions options;
   options.mode = mode;
   options.capacity_slots = slots;
+  options.policy = "lru";  // whose victims are easy to foretell
   return options;
 }
 
@@ -147,6 +150,22 @@ inline std::vector<uint32_t> ask_and_take(const TestExperts& experts, ExpertStor
                                           const std::vector<uint32_t>& ids) {
   ExpertRequest request = request_or_die(store, layer, ids);
   return take_all(experts, request, layer, ids);
+}
+
+// What sluice checksum would find.
+inline std::shared_ptr<ExpertDigests> digests_of(const TestExperts& experts) {
+  const auto store = experts.open(options_of(StreamMode::kDirect, 8));
+  const auto digests = std::make_shared<ExpertDigests>(TestExperts::kLayers, TestExperts::kExperts);
+  for (uint32_t layer = 0; layer < TestExperts::kLayers; ++layer) {
+    for (uint32_t id = 0; id < TestExperts::kExperts; ++id) {
+      ExpertRequest request = request_or_die(*store, layer, {id});
+      const auto arrival = request.next();
+      std::vector<std::span<const std::byte>> parts;
+      for (size_t part = 0; part < TestExperts::kParts; ++part) parts.push_back(arrival->lease.part(part));
+      digests->set(layer * TestExperts::kExperts + id, ExpertDigests::digest_of(parts));
+    }
+  }
+  return digests;
 }
 
 }  // namespace sluice

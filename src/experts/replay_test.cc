@@ -1,0 +1,194 @@
+#include "experts/replay.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <map>
+
+#include "experts/test_traces.h"
+
+namespace sluice {
+namespace {
+
+using ::testing::HasSubstr;
+
+constexpr double kShares[] = {0.08, 0.15, 0.25, 0.40};
+
+double percent(const Trace& trace, std::string_view policy, double share) {
+  const auto row = replay(trace, policy, share);
+  EXPECT_TRUE(row) << row.error().message;
+  return row ? 100 * row->hit_rate() : -1;
+}
+
+// Hit rates that were measured elsewhere, in per cent, at kShares.
+struct Known {
+  const char* trace;
+  const char* policy;
+  std::array<double, 4> percent;
+};
+
+void expect_known(std::span<const Known> known) {
+  for (const Known& row : known) {
+    const Trace trace = testing::recorded_trace(row.trace);
+    for (size_t i = 0; i < 4; ++i)
+      EXPECT_NEAR(percent(trace, row.policy, kShares[i]), row.percent[i], 0.2)
+          << row.trace << " " << row.policy << " " << kShares[i];
+  }
+}
+
+TEST(Replay, FindsTheHitRatesThatDocsPoliciesNames) {
+  const Known known[] = {
+      {"qwen3-30b-a3b", "decayed-frequency", {47.6, 67.5, 82.9, 94.1}},
+      {"qwen3-30b-a3b", "forecast", {54.2, 71.2, 85.2, 94.6}},
+      {"gemma-4-26b-a4b", "decayed-frequency", {49.4, 67.0, 81.0, 92.9}},
+      {"gemma-4-26b-a4b", "forecast", {54.1, 70.5, 83.0, 93.5}},
+  };
+  expect_known(known);
+}
+
+TEST(Replay, FindsTheHitRatesThatWereMeasuredElsewhere) {
+  const Known known[] = {
+      {"qwen3-30b-a3b", "lru-per-layer", {44.4, 64.7, 81.1, 92.8}},
+      {"qwen3-30b-a3b", "lru", {43.7, 65.3, 82.6, 94.2}},
+      {"qwen3-30b-a3b", "decayed-frequency-per-layer", {52.0, 69.4, 83.0, 93.1}},
+      {"qwen3-30b-a3b", "belady", {68.8, 83.6, 93.0, 97.1}},
+      {"gemma-4-26b-a4b", "lru-per-layer", {42.4, 64.6, 79.1, 91.7}},
+      {"gemma-4-26b-a4b", "lru", {41.1, 64.3, 79.8, 92.9}},
+      {"gemma-4-26b-a4b", "decayed-frequency-per-layer", {52.2, 69.1, 81.0, 92.0}},
+      {"gemma-4-26b-a4b", "belady", {68.8, 81.7, 91.5, 96.2}},
+  };
+  expect_known(known);
+}
+
+TEST(Replay, TheForecastBeatsDecayedFrequencyEverywhereAndByAPointAndAHalfOnAverage) {
+  double gained = 0;
+  for (const char* name : {"qwen3-30b-a3b", "gemma-4-26b-a4b"}) {
+    const Trace trace = testing::recorded_trace(name);
+    for (const double share : kShares) {
+      const double gain =
+          percent(trace, "forecast", share) - percent(trace, "decayed-frequency-per-layer", share);
+      EXPECT_GT(gain, 1.0) << name << " " << share;
+      EXPECT_GT(percent(trace, "forecast", share), percent(trace, "decayed-frequency", share));
+      EXPECT_GT(percent(trace, "forecast", share), percent(trace, "lru", share));
+      gained += gain / 8;
+    }
+  }
+  EXPECT_GT(gained, 1.7);
+}
+
+TEST(Replay, NobodyBeatsBelady) {
+  const Trace traces[] = {testing::recorded_trace("qwen3-30b-a3b"),
+                          testing::recorded_trace("gemma-4-26b-a4b"),
+                          testing::uniform_trace(150),
+                          testing::zipf_trace(150),
+                          testing::topics_trace(150),
+                          testing::cyclic_trace(150),
+                          testing::recency_trace(150)};
+  for (const Trace& trace : traces) {
+    for (const double share : {0.1, 0.3}) {
+      const double belady = percent(trace, "belady", share);
+      for (const ReplayPolicy& policy : replay_policies())
+        EXPECT_LE(percent(trace, policy.name, share), belady) << trace.header.model << " " << policy.name;
+    }
+  }
+}
+
+TEST(Replay, TheForecastLosesLittleToLruWhereThereIsNothingElseToLearn) {
+  const Trace traces[] = {testing::uniform_trace(300), testing::zipf_trace(300), testing::topics_trace(300),
+                          testing::topics_trace(300, 2), testing::recency_trace(300)};
+  for (const Trace& trace : traces)
+    for (const double share : kShares)
+      EXPECT_GT(percent(trace, "forecast", share), percent(trace, "lru", share) - 1.0)
+          << trace.header.model << " " << share;
+}
+
+// It looks one visit ahead, which is too little to do well here.
+TEST(Replay, TheForecastHitsNowAndThenOnCyclesOnWhichLruNeverDoes) {
+  const Trace trace = testing::cyclic_trace(300);
+  EXPECT_EQ(percent(trace, "lru", 0.4), 0.0);
+  EXPECT_GT(percent(trace, "forecast", 0.4), 2.0);
+}
+
+TEST(Replay, TheSameRunGivesTheSameCounts) {
+  const Trace trace = testing::topics_trace(100);
+  for (const ReplayPolicy& policy : replay_policies()) {
+    const auto first = replay(trace, policy.name, 0.2);
+    const auto second = replay(trace, policy.name, 0.2);
+    ASSERT_TRUE(first && second);
+    EXPECT_EQ(first->hits, second->hits) << policy.name;
+  }
+}
+
+TEST(Replay, NoPolicyKnowsTheFuture) {
+  // Whatever comes later, the first half of a run goes the same way.
+  const Trace whole = testing::topics_trace(200);
+  Trace half = whole;
+  half.routes.resize(whole.routes.size() / 2);
+  Trace changed = whole;
+  for (size_t i = half.routes.size(); i < changed.routes.size(); ++i)
+    for (uint32_t& expert : changed.routes[i].experts) expert = (expert + 1) % changed.header.experts;
+  for (size_t i = half.routes.size(); i < changed.routes.size(); ++i) {
+    changed.routes[i].phase = TracePhase::kPrefill;  // not counted
+  }
+  for (const ReplayPolicy& policy : replay_policies()) {
+    if (policy.name == "belady") continue;
+    EXPECT_EQ(replay(half, policy.name, 0.2)->hits, replay(changed, policy.name, 0.2)->hits) << policy.name;
+  }
+}
+
+TEST(Replay, CapacitiesAreRoundedDownToWholeSlotsOfALayer) {
+  const Trace trace = testing::uniform_trace(3);
+  EXPECT_EQ(replay(trace, "lru", 0.08)->slots, 5u * testing::kMadeUpLayers);  // 5.12
+  EXPECT_EQ(replay(trace, "lru-per-layer", 0.08)->slots, 5u * testing::kMadeUpLayers);
+  EXPECT_EQ(replay(trace, "lru", 1.0)->slots, 64u * testing::kMadeUpLayers);
+  Trace twenty = trace;
+  twenty.header.experts = 64 + 36;
+  EXPECT_EQ(replay(twenty, "lru", 0.29)->slots, 29u * testing::kMadeUpLayers);  // 0.29 × 100 < 29 in binary
+}
+
+TEST(Replay, CountsDecodeAloneWithACacheThatPrefillWarmed) {
+  const auto trace = parse_trace(
+      "# sluice-trace v1\n# model=m layers=1 experts=4 experts_per_token=1 expert_bytes=1\n"
+      "phase,token,layer,experts,weights\nprefill,0,0,2,1\ndecode,1,0,2,1\ndecode,2,0,3,1\n",
+      "t.csv");
+  ASSERT_TRUE(trace) << trace.error().message;
+  const auto row = replay(*trace, "lru", 0.5);
+  ASSERT_TRUE(row);
+  EXPECT_EQ(row->hits, 1u);
+  EXPECT_EQ(row->misses, 1u);
+  EXPECT_EQ(row->decode_tokens, 2u);
+}
+
+TEST(Replay, AllPoliciesAreReplayedInTheOrderOfTheirNames) {
+  const Trace trace = testing::uniform_trace(5);
+  const auto rows = replay_all(trace, "all", kShares);
+  ASSERT_TRUE(rows) << rows.error().message;
+  ASSERT_EQ(rows->size(), 4 * replay_policies().size());
+  for (size_t i = 0; i < rows->size(); ++i) {
+    EXPECT_EQ((*rows)[i].policy, replay_policies()[i % replay_policies().size()].name);
+    EXPECT_EQ((*rows)[i].share, kShares[i / replay_policies().size()]);
+  }
+  const auto two = replay_all(trace, "belady, lru", {{0.5}});
+  ASSERT_TRUE(two) << two.error().message;
+  EXPECT_EQ(two->size(), 2u);
+  EXPECT_EQ(two->back().policy, "lru");
+}
+
+TEST(Replay, RefusesWhatItCannotPlay) {
+  const Trace trace = testing::uniform_trace(2);
+  EXPECT_THAT(replay(trace, "fifo", 0.5).error().message,
+              HasSubstr("no policy \"fifo\"; there are lru-per-layer,"));
+  EXPECT_THAT(replay(trace, "lru", 0.01).error().message, HasSubstr("give at least 1.56 %"));
+  for (const double share : {0.0, -1.0, 1.5, std::nan("")})
+    EXPECT_EQ(replay(trace, "lru", share).error().code, ErrorCode::kInvalidArgument) << share;
+  EXPECT_FALSE(replay_all(trace, "lru,,belady", kShares));
+}
+
+TEST(Replay, SharesAreReadAsPeopleWriteThem) {
+  EXPECT_EQ(*parse_shares("8%, 15%,0.25,100%"), (std::vector<double>{0.08, 0.15, 0.25, 1.0}));
+  for (const char* bad : {"", "8%,", "%", "8 %", "0", "-5%", "101%", "1.5", "nan", "inf", "1e-1", "8%%"})
+    EXPECT_EQ(parse_shares(bad).error().code, ErrorCode::kInvalidArgument) << bad;
+}
+
+}  // namespace
+}  // namespace sluice
