@@ -27,6 +27,7 @@
 
 namespace sluice {
 
+class ForwardObserver;
 class Tokenizer;
 struct LoadedModel;
 
@@ -52,9 +53,17 @@ struct EngineOptions {
   std::optional<CacheSize> cache;         // kDirect; unset: what the machine has left, at most all experts
   size_t threads = 0;                     // that compute; 0: one per core
   ReaderKind reader = ReaderKind::kAuto;  // kDirect and kResident: what reads experts
-  size_t read_threads = 8;                // that load, and that read experts without io_uring
-  uint64_t context_tokens = 0;            // per session; 0: 32768, or the model's own limit when that is less
-  size_t chunk_tokens = 512;              // prefill takes this many tokens at a time
+  std::string policy;  // kDirect: "forecast", "lru" or "decayed-frequency"; empty: the first of them
+  // Every expert that is read is compared with the checkpoint's digests (sluice checksum). Opening fails with
+  // kNotFound when there are none.
+  bool verify_reads = false;
+  // kDirect: where what runs learn about a checkpoint's experts is kept from one to the next, a file for each
+  // checkpoint; empty: it is not.
+  std::filesystem::path heat_folder;
+  PrefetchMode prefetch = PrefetchMode::kLikely;
+  size_t read_threads = 8;      // that load, and that read experts without io_uring
+  uint64_t context_tokens = 0;  // per session; 0: 32768, or the model's own limit when that is less
+  size_t chunk_tokens = 512;    // prefill takes this many tokens at a time
   std::function<void(const LoadProgress&)> on_progress;
   std::stop_token cancel;  // opening ends with kCancelled
 };
@@ -65,11 +74,14 @@ struct MemoryPlan {
   uint64_t dense_bytes = 0;      // weights that every token uses
   uint64_t kv_bytes = 0;         // one session with a full context
   uint64_t workspace_bytes = 0;  // scratch of a forward pass
+  uint64_t program_bytes = 0;    // the program itself, its tokenizer, and what it knows of every tensor
   uint64_t slot_bytes = 0;       // one expert slot
   uint64_t slots = 0;            // how many; 0 in mmap mode, where the page cache decides
   uint64_t experts = 0;          // all routed experts of the checkpoint
   uint64_t experts_bytes = 0;    // the slots together
-  uint64_t total_bytes() const { return dense_bytes + kv_bytes + workspace_bytes + experts_bytes; }
+  uint64_t total_bytes() const {
+    return dense_bytes + kv_bytes + workspace_bytes + program_bytes + experts_bytes;
+  }
 };
 
 enum class FinishReason {
@@ -92,6 +104,8 @@ struct GenerationRequest {
   std::function<void(uint64_t tokens_done, uint64_t tokens_total)> on_prefill;
   std::function<bool(int32_t id)> on_token;  // every new token but the one that ends the text; false: stop
   std::stop_token cancel;
+  // For the rooms above: looks into every forward pass (model/forward_context.h). Null, or outlives the call.
+  ForwardObserver* observer = nullptr;
 };
 
 struct GenerationStats {

@@ -41,19 +41,26 @@ struct GroupFiles {
   const char* reclaimable_key;  // page cache that the kernel drops first, in memory.stat
 };
 
+// The tightest of a process's groups.
+struct GroupRoom {
+  uint64_t limit_bytes = kUnlimited;
+  uint64_t left_bytes = kUnlimited;
+};
+
 // What the group at `folder` and every group above it up to `top` leave.
-uint64_t left_in_groups(std::filesystem::path folder, const std::filesystem::path& top,
-                        const GroupFiles& files) {
-  uint64_t left = kUnlimited;
+GroupRoom room_in_groups(std::filesystem::path folder, const std::filesystem::path& top,
+                         const GroupFiles& files) {
+  GroupRoom room;
   while (true) {
     const auto limit = read_number(folder / files.limit);
     const auto usage = read_number(folder / files.usage);
     if (limit && usage) {
       const uint64_t reclaimable = read_field(folder / "memory.stat", files.reclaimable_key).value_or(0);
       const uint64_t held = *usage - std::min(*usage, reclaimable);
-      left = std::min(left, *limit - std::min(*limit, held));
+      room.left_bytes = std::min(room.left_bytes, *limit - std::min(*limit, held));
+      room.limit_bytes = std::min(room.limit_bytes, *limit);
     }
-    if (folder == top || !folder.has_relative_path()) return left;
+    if (folder == top || !folder.has_relative_path()) return room;
     folder = folder.parent_path();
   }
 }
@@ -84,17 +91,30 @@ size_t usable_cores() {
   return static_cast<size_t>(std::max(1, CPU_COUNT(&set)));
 }
 
-uint64_t available_memory_bytes(const std::filesystem::path& root) {
+MachineMemory machine_memory(const std::filesystem::path& root) {
+  MachineMemory memory;
   uint64_t available = kUnlimited;
+  if (const auto kib = read_field(root / "proc/meminfo", "MemTotal:")) memory.total_bytes = *kib * 1024;
   if (const auto kib = read_field(root / "proc/meminfo", "MemAvailable:")) available = *kib * 1024;
   const std::filesystem::path v2 = root / "sys/fs/cgroup";
-  available = std::min(available, left_in_groups(v2 / own_group(root, ""), v2,
-                                                 {"memory.max", "memory.current", "inactive_file"}));
-  const std::filesystem::path v1 = root / "sys/fs/cgroup/memory";
-  available = std::min(
-      available, left_in_groups(v1 / own_group(root, "memory"), v1,
-                                {"memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"}));
-  return available == kUnlimited ? 0 : available;
+  const std::filesystem::path v1 = v2 / "memory";
+  for (const GroupRoom& room :
+       {room_in_groups(v2 / own_group(root, ""), v2, {"memory.max", "memory.current", "inactive_file"}),
+        room_in_groups(v1 / own_group(root, "memory"), v1,
+                       {"memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"})}) {
+    available = std::min(available, room.left_bytes);
+    // A v1 group without a limit has one beyond all memory.
+    if (room.limit_bytes == kUnlimited || (memory.total_bytes != 0 && room.limit_bytes >= memory.total_bytes))
+      continue;
+    const uint64_t before = memory.group_limit_bytes;
+    memory.group_limit_bytes = before == 0 ? room.limit_bytes : std::min(before, room.limit_bytes);
+  }
+  if (available != kUnlimited) memory.available_bytes = available;
+  return memory;
+}
+
+uint64_t available_memory_bytes(const std::filesystem::path& root) {
+  return machine_memory(root).available_bytes;
 }
 
 }  // namespace sluice

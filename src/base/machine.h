@@ -15,4 +15,12 @@ size_t usable_cores();
 // "/" but for tests, which bring files of their own.
 uint64_t available_memory_bytes(const std::filesystem::path& root = "/");
 
+// The same with what it follows from; 0 for what the system does not say.
+struct MachineMemory {
+  uint64_t total_bytes = 0;
+  uint64_t available_bytes = 0;    // as above
+  uint64_t group_limit_bytes = 0;  // of the tightest control group; 0: none that matters
+};
+MachineMemory machine_memory(const std::filesystem::path& root = "/");
+
 }  // namespace sluice

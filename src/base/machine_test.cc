@@ -67,6 +67,20 @@ TEST_F(FakeRoot, AnOverdrawnGroupLeavesNothing) {
   EXPECT_EQ(available_memory_bytes(root_), 0U);
 }
 
+TEST_F(FakeRoot, ALimitIsToldApartFromWhatIsLeftOfIt) {
+  write("proc/meminfo", "MemTotal: 999999 kB\nMemAvailable:  888888 kB\n");
+  write("proc/self/cgroup", "4:memory:/box\n0::/\n");
+  write("sys/fs/cgroup/memory/memory.limit_in_bytes", "9223372036854771712\n");
+  write("sys/fs/cgroup/memory/memory.usage_in_bytes", "20000\n");
+  EXPECT_EQ(machine_memory(root_).group_limit_bytes, 0U);  // how v1 says that there is none
+  EXPECT_EQ(machine_memory(root_).total_bytes, 999999U * 1024);
+  EXPECT_EQ(machine_memory(root_).available_bytes, 888888U * 1024);
+  write("sys/fs/cgroup/memory/box/memory.limit_in_bytes", "70000\n");
+  write("sys/fs/cgroup/memory/box/memory.usage_in_bytes", "20000\n");
+  EXPECT_EQ(machine_memory(root_).group_limit_bytes, 70000U);
+  EXPECT_EQ(machine_memory(root_).available_bytes, 50000U);
+}
+
 TEST_F(FakeRoot, AMachineThatSaysNothingIsUnknown) {
   EXPECT_EQ(available_memory_bytes(root_), 0U);
 }

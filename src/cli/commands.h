@@ -19,5 +19,10 @@ Command add_tokenize_command(CLI::App& app);
 Command add_prompt_command(CLI::App& app);
 Command add_verify_command(CLI::App& app);
 Command add_perplexity_command(CLI::App& app);
+Command add_synth_command(CLI::App& app);
+Command add_checksum_command(CLI::App& app);
+Command add_plan_command(CLI::App& app);
+Command add_bench_command(CLI::App& app);
+Command add_replay_command(CLI::App& app);
 
 }  // namespace sluice

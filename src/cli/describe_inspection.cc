@@ -80,6 +80,7 @@ std::string memory_text(const Inspection& found) {
                       format_bytes(plan.kv_bytes), found.context_tokens, format_bytes(found.kv_bytes_1000),
                       found.config.max_position_embeddings, format_bytes(found.kv_bytes_full));
   text += fmt::format("  {:<18} {:>9}\n", "workspace", format_bytes(plan.workspace_bytes));
+  text += fmt::format("  {:<18} {:>9}\n", "program", format_bytes(plan.program_bytes));
   for (const CacheChoice& choice : found.choices) text += choice_text(choice, plan.available_bytes);
   if (!found.automatic) return text + "  " + found.does_not_fit + "\n";
   const double percent =

@@ -13,7 +13,12 @@ ordered_json to_json(const StreamCounters& counters) {
           {"read_bytes", counters.read_bytes},
           {"failed_reads", counters.failed_reads},
           {"evictions", counters.evictions},
-          {"wait_ns", counters.wait_ns}};
+          {"wait_ns", counters.wait_ns},
+          {"prefetched_bytes", counters.prefetched_bytes},
+          {"prefetch_useful_bytes", counters.prefetch_useful_bytes},
+          {"prefetch_wasted_bytes", counters.prefetch_wasted_bytes},
+          {"read_busy_ns", counters.read_busy_ns},
+          {"read_flight_ns", counters.read_flight_ns}};
 }
 
 ordered_json to_json(const GenerationStats& stats) {
@@ -28,6 +33,7 @@ ordered_json to_json(const MemoryPlan& plan) {
           {"dense_bytes", plan.dense_bytes},
           {"kv_bytes", plan.kv_bytes},
           {"workspace_bytes", plan.workspace_bytes},
+          {"program_bytes", plan.program_bytes},
           {"slot_bytes", plan.slot_bytes},
           {"slots", plan.slots},
           {"experts", plan.experts},

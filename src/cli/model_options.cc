@@ -19,6 +19,20 @@ ReaderKind reader_kind_of(const std::string& name) {
   return name == "pread" ? ReaderKind::kPread : ReaderKind::kAuto;
 }
 
+PrefetchMode prefetch_mode_of(const std::string& name) {
+  if (name == "off") return PrefetchMode::kOff;
+  return name == "certain" ? PrefetchMode::kCertain : PrefetchMode::kLikely;
+}
+
+// In $XDG_CACHE_HOME/sluice or ~/.cache/sluice; empty when neither can be told.
+std::filesystem::path heat_folder() {
+  const char* cache = std::getenv("XDG_CACHE_HOME");
+  if (cache != nullptr && *cache != '\0') return std::filesystem::path(cache) / "sluice";
+  const char* home = std::getenv("HOME");
+  if (home == nullptr || *home == '\0') return {};
+  return std::filesystem::path(home) / ".cache" / "sluice";
+}
+
 // Loading a large checkpoint only to find that it has no tokenizer would be unkind.
 Status check_tokenizer(const std::filesystem::path& folder) {
   std::error_code error;
@@ -52,6 +66,22 @@ void add_streaming_options(CLI::App& app, ModelOptions& options) {
       ->check(CLI::IsMember({"auto", "uring", "pread"}).description(""))
       ->type_name("KIND")
       ->group("Model");
+  app.add_option("--policy", options.policy,
+                 "which expert makes room: forecast (default), lru or decayed-frequency")
+      ->check(CLI::IsMember({"forecast", "lru", "decayed-frequency"}).description(""))
+      ->type_name("NAME")
+      ->group("Model");
+  app.add_flag("--no-heat", options.no_heat,
+               "neither warm the cache with what earlier runs learnt nor keep what this one learns")
+      ->group("Model");
+  app.add_flag("--verify-reads", options.verify_reads,
+               "compare every expert that is read with the digests that sluice checksum wrote")
+      ->group("Model");
+  app.add_option("--prefetch", options.prefetch,
+                 "what is read ahead: likely (default; guesses too), certain, or off")
+      ->check(CLI::IsMember({"likely", "certain", "off"}).description(""))
+      ->type_name("WHAT")
+      ->group("Model");
   app.add_option("--read-threads", options.read_threads,
                  "threads that load, and read experts without io_uring; default: 8")
       ->type_name("N")
@@ -72,6 +102,10 @@ Result<EngineOptions> engine_options(const ModelOptions& options) {
   EngineOptions engine;
   engine.stream = stream_mode_of(options.stream);
   engine.threads = options.threads;
+  engine.policy = options.policy;
+  engine.verify_reads = options.verify_reads;
+  if (!options.no_heat) engine.heat_folder = heat_folder();
+  engine.prefetch = prefetch_mode_of(options.prefetch);
   engine.reader = reader_kind_of(options.reader);
   if (!options.reader.empty() && engine.stream == StreamMode::kMmap) {
     return fail(ErrorCode::kInvalidArgument,
@@ -124,10 +158,11 @@ std::string describe_plan(const MemoryPlan& plan, StreamMode mode) {
       "  dense weights  {}\n"
       "  context        {}\n"
       "  workspace      {}\n"
+      "  program        {}\n"
       "  experts        {} ({})\n"
       "  together       {} of {} available\n",
       format_bytes(plan.dense_bytes), format_bytes(plan.kv_bytes), format_bytes(plan.workspace_bytes),
-      experts, stream_mode_name(mode), format_bytes(plan.total_bytes()),
+      format_bytes(plan.program_bytes), experts, stream_mode_name(mode), format_bytes(plan.total_bytes()),
       plan.available_bytes == 0 ? "an unknown amount" : format_bytes(plan.available_bytes));
 }
 

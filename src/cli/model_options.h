@@ -19,14 +19,18 @@ struct ModelOptions {
   std::string stream = "direct";
   std::string cache;   // empty: what fits
   std::string reader;  // empty: auto
+  std::string policy;  // empty: the engine's choice
+  bool verify_reads = false;
+  bool no_heat = false;
+  std::string prefetch;  // empty: all
   size_t threads = 0;
   size_t read_threads = 8;
   uint64_t context_tokens = 0;
   size_t chunk_tokens = 512;
 };
 
-// Declares -m; --stream, --cache, --reader, --threads, --read-threads; --context, --chunk. `options` must live as long
-// as `app`.
+// Declares -m; --stream, --cache, --reader, --threads, --read-threads; --context, --chunk. `options` must
+// live as long as `app`.
 void add_model_option(CLI::App& app, ModelOptions& options);
 void add_streaming_options(CLI::App& app, ModelOptions& options);
 void add_sequence_options(CLI::App& app, ModelOptions& options);

@@ -19,12 +19,17 @@ constexpr const char* kOverview =
     "  sluice run --chat \"What is 7 + 8?\"        the model answers a message\n"
     "  sluice chat                               a conversation; /help inside\n"
     "  sluice inspect                            what the model is, what fits in this machine\n"
+    "  sluice plan                               where memory would go here, how fast it would be\n"
     "\n"
     "And:\n"
     "  sluice tokenize \"Once upon a time\"        text to token ids, and back\n"
     "  sluice prompt messages.json               a conversation as the model sees it\n"
     "  sluice verify --reference FILE            does it compute what another implementation did?\n"
     "  sluice perplexity FILE                    how well the model predicts a text\n"
+    "  sluice checksum DIR                       record a digest of every expert, or look for damage\n"
+    "  sluice synth DIR                          write a checkpoint of random weights, to measure with\n"
+    "  sluice replay --trace FILE                which experts are best kept in memory\n"
+    "  sluice bench io                           what the disk gives to the engine's own reader\n"
     "\n"
     "These use the small model in models/tiny-v4. Name another one with -m FOLDER or $SLUICE_MODEL,\n"
     "and say how much memory its experts may take with --cache 8GB or --cache 25%.\n"
@@ -77,7 +82,8 @@ void declare(Program& program, Console& console) {
   app.require_subcommand(0, 1);
   app.footer(exit_code_help());
   for (const auto add : {add_run_command, add_chat_command, add_inspect_command, add_tokenize_command,
-                         add_prompt_command, add_verify_command, add_perplexity_command}) {
+                         add_prompt_command, add_verify_command, add_perplexity_command, add_replay_command,
+                         add_bench_command, add_synth_command, add_checksum_command, add_plan_command}) {
     Command command = add(app);
     CLI::App* parser = app.get_subcommands([](CLI::App*) { return true; }).back();
     add_output_flags(*parser, console);

@@ -17,6 +17,10 @@ void ProgressLine::update_tokens(std::string_view what, uint64_t done, uint64_t 
   if (due()) draw(what, done, total, fmt::format("{} tokens", total));
 }
 
+void ProgressLine::update_seconds(std::string_view what, uint64_t done_ns, uint64_t total_ns) {
+  if (due()) draw(what, done_ns, total_ns, fmt::format("{:.3g} s", static_cast<double>(total_ns) / 1e9));
+}
+
 void ProgressLine::clear() {
   if (visible_) output_.write("\r\x1b[K");
   visible_ = false;

@@ -30,6 +30,8 @@ class ProgressLine {
   void update_bytes(std::string_view what, uint64_t done, uint64_t total);
   // "reading the prompt: 35 % of 1500 tokens"
   void update_tokens(std::string_view what, uint64_t done, uint64_t total);
+  // "fio, 16 in flight: 35 % of 2 s"
+  void update_seconds(std::string_view what, uint64_t done_ns, uint64_t total_ns);
   // Takes the line away; the next update may show it again.
   void clear();
 

@@ -30,6 +30,8 @@ TEST(ProgressLine, SaysHowFarSlowWorkIsAndLeavesNothingBehind) {
     EXPECT_THAT(terminal.text(), HasSubstr("loading experts: 25 % of 4.00 GB"));
     line.update_tokens("reading", 3, 3);
     EXPECT_THAT(terminal.text(), HasSubstr("\r\x1b[K\x1b[2mreading: 100 % of 3 tokens"));
+    line.update_seconds("measuring", 375'000'000, 1'500'000'000);
+    EXPECT_THAT(terminal.text(), HasSubstr("measuring: 25 % of 1.5 s"));
   }
   EXPECT_THAT(terminal.text(), EndsWith("\r\x1b[K"));
 }

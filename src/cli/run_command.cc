@@ -8,10 +8,14 @@
 #include "cli/commands.h"
 #include "cli/interrupts.h"
 #include "cli/json_output.h"
+#include "cli/live_figures.h"
 #include "cli/model_options.h"
 #include "cli/sampling_flags.h"
 #include "cli/summary.h"
 #include "cli/text_input.h"
+#include "engine/loaded_model.h"
+#include "engine/timeline_recorder.h"
+#include "engine/trace_recorder.h"
 #include "text/tokenizer.h"
 
 namespace sluice {
@@ -26,6 +30,9 @@ struct RunOptions {
   ChatFlags chat_flags;
   bool chat = false;
   std::optional<uint64_t> max_tokens;
+  std::string trace_file;
+  std::string timeline_file;
+  LiveOptions live;
   bool summary = false;
   bool json = false;
 };
@@ -52,8 +59,12 @@ class Run {
     SLUICE_ASSIGN(engine_, open_engine(options_.model, console_, watch.token()));
     SLUICE_ASSIGN(GenerationRequest request, make_request(system));
     request.cancel = watch.token();
+    SLUICE_TRY(start_trace(request));
+    start_timeline(request);
     SLUICE_ASSIGN(RunOutcome outcome, options_.chat ? answer(std::move(request)) : tell(std::move(request)));
     report(outcome);
+    if (recorder_) SLUICE_TRY(recorder_->finish());
+    if (timeline_) SLUICE_TRY(write_timeline(timeline_->spans(), options_.timeline_file));
     if (watch.interrupted()) return ExitCode::kInterrupted;
     if (console_.out.reader_is_gone()) return ExitCode::kReaderGone;
     SLUICE_TRY(console_.out.status());
@@ -86,22 +97,47 @@ class Run {
     return request;
   }
 
+  // --trace: watches the whole run.
+  Status start_trace(GenerationRequest& request) {
+    if (options_.trace_file.empty()) return {};
+    const LoadedModel& loaded = engine_->loaded();
+    const ExpertCatalog& catalog = loaded.expert_storage.catalog();
+    const auto folder = std::filesystem::weakly_canonical(loaded.checkpoint.folder());
+    SLUICE_ASSIGN(recorder_, TraceRecorder::create(
+                                 options_.trace_file, folder.filename().string(), loaded.checkpoint.config(),
+                                 catalog.total_bytes() / catalog.expert_count(), request.context_ids.size()));
+    request.observer = &*recorder_;
+    return {};
+  }
+
+  // --timeline: keeps the last token.
+  void start_timeline(GenerationRequest& request) {
+    if (options_.timeline_file.empty()) return;
+    timeline_.emplace(*engine_->loaded().store);
+    request.observer = &*timeline_;
+  }
+
   // Generates, handing every token to `push`; the line about the prompt's progress goes first.
   template <class Push>
   Result<GenerationResult> generate(GenerationRequest& request, const Push& push) {
     SLUICE_ASSIGN(Session session, engine_->new_session());
+    SLUICE_ASSIGN(LiveFigures figures, LiveFigures::start(options_.live, console_, *engine_));
     ProgressLine line(console_.err);
-    if (!console_.quiet) {
-      request.on_prefill = [&](uint64_t done, uint64_t total) {
-        line.update_tokens("reading the prompt", done, total);
-      };
-    }
-    request.on_token = [&](int32_t id) {
+    request.on_prefill = [&, known = uint64_t{0}](uint64_t done, uint64_t total) mutable {
+      figures.on_tokens(EnginePhase::kPrefill, done - std::exchange(known, done));
+      if (!console_.quiet) line.update_tokens("reading the prompt", done, total);
+    };
+    // The first new token comes from the prompt's own pass.
+    request.on_token = [&, passes = uint64_t{0}](int32_t id) mutable {
       line.clear();
+      figures.on_tokens(EnginePhase::kDecode, std::exchange(passes, 1));
       push(id);
       return console_.out.status().has_value();  // nobody to write for: stop
     };
-    return session.generate(request);
+    auto generated = session.generate(request);
+    if (const Status written = figures.finish(); generated && !written)
+      return tl::unexpected(written.error());
+    return generated;
   }
 
   // Raw: the prompt goes on.
@@ -140,7 +176,9 @@ class Run {
         options_.summary || console_.verbose || (console_.err.traits().terminal && !options_.json);
     if (!wanted || console_.quiet) return;
     std::string line = "sluice: " + summary_of(outcome.generated);
+    const std::string reading = reading_summary_of(outcome.generated);
     if (console_.verbose) line += fmt::format("; seed {}", outcome.sampling.seed);
+    if (console_.verbose && !reading.empty()) line += "\nsluice: " + reading;
     console_.err.write(console_.err.styled(Style::kDim, line) + "\n");
   }
 
@@ -170,6 +208,8 @@ class Run {
   Console& console_;
   std::string prompt_;
   std::unique_ptr<Engine> engine_;
+  std::optional<TraceRecorder> recorder_;
+  std::optional<TimelineRecorder> timeline_;
 };
 
 }  // namespace
@@ -186,6 +226,16 @@ Command add_run_command(CLI::App& app) {
       ->type_name("N");
   command->add_flag("--summary", options->summary, "say what it cost, also when nobody is watching");
   command->add_flag("--json", options->json, "one JSON object instead of the text");
+  command
+      ->add_option("--trace", options->trace_file,
+                   "record which experts are asked for, for sluice replay; kept in memory until the end")
+      ->type_name("FILE");
+  command
+      ->add_option("--timeline", options->timeline_file,
+                   "draw when what was read and computed for the last token: .svg, or .json for Perfetto")
+      ->type_name("FILE")
+      ->excludes("--trace");
+  add_live_options(*command, options->live);
   add_sampling_flags(*command, options->sampling);
   add_chat_flags(*command, options->chat_flags);
   for (CLI::Option* option : command->get_options()) {

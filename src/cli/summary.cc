@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "base/units.h"
+#include "engine/telemetry.h"
 
 namespace sluice {
 namespace {
@@ -58,6 +59,21 @@ std::string summary_of(const GenerationResult& result) {
                       format_bytes(stats.decode.read_bytes / passes));
   if (stats.decode_ns != 0)
     line += fmt::format(", waiting {:.0f} %", percent(stats.decode.wait_ns, stats.decode_ns));
+  return line;
+}
+
+std::string reading_summary_of(const GenerationResult& result) {
+  const uint64_t passes = decode_passes(result);
+  const TelemetrySample sample{EnginePhase::kDecode, 0, result.stats.decode_ns, passes, result.stats.decode};
+  if (sample.spent.read_busy_ns == 0 || passes == 0) return "";
+  std::string line = fmt::format("disk {}/s for {:.0f} % of the time, {:.1f} reads in flight",
+                                 format_bytes(static_cast<uint64_t>(sample.device_bytes_per_second())),
+                                 100 * sample.device_busy_share(), sample.queue_depth());
+  if (sample.spent.prefetched_bytes != 0) {
+    line += fmt::format("; read ahead {}/token, {:.0f} % of use",
+                        format_bytes(sample.spent.prefetched_bytes / passes),
+                        100 * sample.prefetch_useful_share());
+  }
   return line;
 }
 

@@ -1,5 +1,7 @@
 #include "engine/loaded_model.h"
 
+#include <xxhash.h>
+
 #include "base/fail.h"
 #include "base/log.h"
 #include "base/machine.h"
@@ -24,7 +26,48 @@ Result<std::vector<FileSpec>> file_specs(const Checkpoint& checkpoint) {
   return specs;
 }
 
+// Changes whenever the checkpoint's files do.
+std::string identity_of(const Checkpoint& checkpoint) {
+  std::string identity;
+  for (const auto& path : checkpoint.files()) {
+    std::error_code error;
+    const auto size_bytes = std::filesystem::file_size(path, error);
+    const auto written = std::filesystem::last_write_time(path, error).time_since_epoch().count();
+    identity += fmt::format("{}:{}:{};", path.filename().string(), size_bytes, written);
+  }
+  return fmt::format("{:016x}", XXH3_64bits(identity.data(), identity.size()));
+}
+
 }  // namespace
+
+LoadedModel::~LoadedModel() {
+  if (!heat) return;
+  store.reset();  // which uses the heat
+  if (const Status saved = heat->save(heat_file); !saved)
+    log_debug("heat is not kept: {}", saved.error().message);
+}
+
+// Whatever is wrong with the file, the run goes on without it.
+void LoadedModel::load_heat(const EngineOptions& options) {
+  if (options.heat_folder.empty() || options.stream != StreamMode::kDirect) return;
+  const ExpertCatalog& catalog = expert_storage.catalog();
+  const std::string identity = identity_of(checkpoint);
+  const HeatOwner owner{identity, catalog.layers(), catalog.experts_per_layer()};
+  heat_file = options.heat_folder / (identity + ".heat");
+  auto known = Heat::load(heat_file, owner);
+  if (!known) log_debug("the run starts cold: {}", known.error().message);
+  heat = std::make_shared<Heat>(known ? *std::move(known) : Heat(owner));
+}
+
+// The hottest experts of earlier runs fill the slots in the background, as far as nobody else wants them.
+void LoadedModel::warm_up() {
+  if (!heat) return;
+  const ExpertCatalog& catalog = expert_storage.catalog();
+  for (const uint32_t expert : heat->hottest(store->capacity_slots())) {
+    const ExpertId id = catalog.id(expert);
+    store->prefetch(id.layer, {&id.expert, 1}, Foresight::kWarm, false);
+  }
+}
 
 Result<std::unique_ptr<LoadedModel>> LoadedModel::load(const EngineOptions& options,
                                                        const ReaderWrapper& wrapper) {
@@ -40,7 +83,9 @@ Result<std::unique_ptr<LoadedModel>> LoadedModel::load(const EngineOptions& opti
   SLUICE_TRY(loaded->load_dense(options, measure.arena_bytes(), measure.tensors()));
   WeightBinder binder(loaded->checkpoint, loaded->dense_bytes.data());
   SLUICE_ASSIGN(auto weights, bind_weights(config, binder));
+  loaded->load_heat(options);
   SLUICE_TRY(loaded->open_store(options, wrapper));
+  loaded->warm_up();
   loaded->pool = std::make_unique<ThreadPool>(loaded->sizes.threads);
   ModelParts parts{config, std::move(weights), &loaded->expert_storage, loaded->store.get(),
                    loaded->pool.get()};
@@ -70,6 +115,13 @@ Status LoadedModel::open_store(const EngineOptions& options, const ReaderWrapper
   ExpertStoreOptions store_options;
   store_options.mode = options.stream;
   if (options.stream != StreamMode::kMmap) store_options.capacity_slots = plan.slots;
+  if (!options.policy.empty()) store_options.policy = options.policy;
+  store_options.prefetch = options.prefetch;
+  store_options.heat = heat;
+  if (options.verify_reads) {
+    SLUICE_ASSIGN(auto digests, ExpertDigests::load(checkpoint.folder() / kExpertDigestsFile));
+    store_options.digests = std::make_shared<const ExpertDigests>(std::move(digests));
+  }
   store_options.reader = options.reader;
   store_options.read_threads = options.read_threads;
   store_options.on_reader = [](std::string_view description) {

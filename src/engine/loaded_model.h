@@ -1,6 +1,7 @@
 // A checkpoint in memory, ready to run: what Engine, verify and perplexity stand on.
 #pragma once
 
+#include <filesystem>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -10,6 +11,7 @@
 #include "checkpoint/checkpoint.h"
 #include "engine/memory_plan.h"
 #include "experts/expert_store.h"
+#include "experts/heat.h"
 #include "model/model.h"
 #include "sluice/engine.h"
 #include "storage/reader.h"
@@ -25,11 +27,16 @@ struct LoadedModel {
   static Result<std::unique_ptr<LoadedModel>> load(const EngineOptions& options,
                                                    const ReaderWrapper& wrapper = {});
 
+  // Keeps the heat.
+  ~LoadedModel();
+
   Checkpoint checkpoint;
   ExpertStorage expert_storage;
   EngineSizes sizes;
   MemoryPlan plan;
-  MappedMemory dense_bytes;  // the arena that the weights are views of
+  MappedMemory dense_bytes;    // the arena that the weights are views of
+  std::shared_ptr<Heat> heat;  // null when it is not kept; used by the store
+  std::filesystem::path heat_file;
   std::unique_ptr<ExpertStore> store;
   std::unique_ptr<ThreadPool> pool;
   std::optional<Model> model;
@@ -39,6 +46,8 @@ struct LoadedModel {
       : checkpoint(std::move(opened)), expert_storage(std::move(storage)) {}
   Status load_dense(const EngineOptions& options, uint64_t arena_bytes,
                     const std::vector<DenseTensor>& tensors);
+  void load_heat(const EngineOptions& options);
+  void warm_up();
   Status open_store(const EngineOptions& options, const ReaderWrapper& wrapper);
 };
 

@@ -64,8 +64,8 @@ TEST_F(MemoryPlanOfTinyV4, CountsEveryPart) {
   EXPECT_EQ(made->slots, kExperts / 2);
   EXPECT_EQ(made->experts_bytes, made->slots * made->slot_bytes);
   EXPECT_GE(made->slot_bytes, catalog_->expert_bytes(0));
-  EXPECT_EQ(made->total_bytes(),
-            made->dense_bytes + made->kv_bytes + made->workspace_bytes + made->experts_bytes);
+  EXPECT_EQ(made->total_bytes(), made->dense_bytes + made->kv_bytes + made->workspace_bytes +
+                                     made->program_bytes + made->experts_bytes);
 }
 
 TEST_F(MemoryPlanOfTinyV4, ACacheInBytesHoldsAsManySlotsAsFit) {

@@ -64,8 +64,8 @@ void Session::clear() {
   state_->ids.clear();
 }
 
-Status Session::State::extend(std::span<const int32_t> chunk) {
-  SLUICE_TRY(loaded.model->extend(sequence, chunk, streams.data()));
+Status Session::State::extend(std::span<const int32_t> chunk, ForwardObserver* observer) {
+  SLUICE_TRY(loaded.model->extend(sequence, chunk, streams.data(), observer));
   ids.insert(ids.end(), chunk.begin(), chunk.end());
   return {};
 }
@@ -83,15 +83,15 @@ Result<bool> Session::State::take_in(const GenerationRequest& request, Generatio
   while (ids.size() < context.size()) {
     if (request.cancel.stop_requested()) return false;
     last_chunk_tokens = std::min(loaded.sizes.chunk_tokens, context.size() - ids.size());
-    SLUICE_TRY(extend(std::span(context).subspan(ids.size(), last_chunk_tokens)));
+    SLUICE_TRY(extend(std::span(context).subspan(ids.size(), last_chunk_tokens), request.observer));
     if (request.on_prefill) request.on_prefill(ids.size(), context.size());
   }
   loaded.model->logits(streams.data() + (last_chunk_tokens - 1) * width, 1, logits.data());
   return true;
 }
 
-Status Session::State::take_in(int32_t id) {
-  SLUICE_TRY(extend({&id, 1}));
+Status Session::State::take_in(int32_t id, ForwardObserver* observer) {
+  SLUICE_TRY(extend({&id, 1}, observer));
   loaded.model->logits(streams.data(), 1, logits.data());
   return {};
 }
@@ -157,7 +157,7 @@ Result<FinishReason> Session::decode(const GenerationRequest& request, Generatio
     if (request.max_new_tokens != 0 && result.ids.size() >= request.max_new_tokens)
       return FinishReason::kMaxTokens;
     if (state_->sequence.position() == context_tokens()) return FinishReason::kContextFull;
-    SLUICE_TRY(state_->take_in(id));
+    SLUICE_TRY(state_->take_in(id, request.observer));
   }
 }
 

@@ -19,10 +19,10 @@ struct Session::State {
   // chunks. Afterwards logits are those of the token that follows. False when cancelled between two chunks.
   Result<bool> take_in(const GenerationRequest& request, GenerationStats& stats);
   // One more token.
-  Status take_in(int32_t id);
+  Status take_in(int32_t id, ForwardObserver* observer);
 
  private:
-  Status extend(std::span<const int32_t> chunk);
+  Status extend(std::span<const int32_t> chunk, ForwardObserver* observer);
 };
 
 }  // namespace sluice

@@ -78,6 +78,49 @@ void run_on_its_tokens(const ForwardContext& context, const ExpertMatrices& expe
   }
 }
 
+// Each id once, in the order of their first appearance.
+std::vector<uint32_t> distinct(std::span<const uint32_t> ids, size_t id_count) {
+  std::vector<bool> is_seen(id_count);
+  std::vector<uint32_t> result;
+  for (const uint32_t id : ids) {
+    if (is_seen[id]) continue;
+    is_seen[id] = true;
+    result.push_back(id);
+  }
+  return result;
+}
+
+// The residual streams change little from one layer to the next, so that the next router, shown what this one
+// saw, names mostly the experts that it will name in earnest.
+void guess_next_layer(const ForwardContext& context, const RoutedExperts& experts, uint32_t layer,
+                      const float* x, const Chunk& chunk) {
+  if (experts.next_router == nullptr || !experts.store.wants_guesses()) return;
+  const PartTimer timer(context, PassPart::kRouting, layer);
+  const Workspace::Scope scope(context.workspace);
+  const Routing routing = route(context, *experts.next_router, x, chunk);
+  const std::span ids(routing.experts, chunk.tokens() * context.config.num_experts_per_tok);
+  experts.store.prefetch(layer + 1, distinct(ids, context.config.n_routed_experts), Foresight::kLikely,
+                         chunk.tokens() > 1);
+}
+
+// Routes the chunk, and shows the observer how.
+Routing route_observed(const ForwardContext& context, const RouterWeights& router, uint32_t layer,
+                       const float* x, const Chunk& chunk) {
+  if (context.observer == nullptr) return route(context, router, x, chunk);
+  const PartTimer timer(context, PassPart::kRouting, layer);
+  const size_t k = context.config.num_experts_per_tok;
+  const size_t expert_count = context.config.n_routed_experts;
+  std::vector<float> scores(chunk.tokens() * expert_count);
+  const Routing routing = route(context, router, x, chunk, scores.data());
+  for (size_t t = 0; t < chunk.tokens(); ++t) {
+    const uint64_t position = chunk.first_position + t;
+    if (!router.table)
+      context.observer->on_scores(layer, position, {scores.data() + t * expert_count, expert_count});
+    context.observer->on_experts(layer, position, {routing.experts + t * k, k}, {routing.weights + t * k, k});
+  }
+  return routing;
+}
+
 // y = sum over ranks, in their order, of weight * output, plus y (the shared expert's output).
 void combine(const ForwardContext& context, const Routing& routing, const float* outputs, size_t tokens,
              float* y) {
@@ -95,30 +138,47 @@ void combine(const ForwardContext& context, const Routing& routing, const float*
   });
 }
 
+// Hands out the next expert that has arrived.
+Result<ExpertArrival> next_arrival(const ForwardContext& context, uint32_t layer, ExpertRequest& request) {
+  const PartTimer timer(context, PassPart::kWaiting, layer);
+  return request.next();
+}
+
+// Computes every expert of a request on its tokens, in order of arrival: outputs [tokens, k, D].
+Status run_experts(const ForwardContext& context, const RoutedExperts& experts, uint32_t layer,
+                   ExpertRequest request, const Assignment& assignment, const Chunk& chunk, const float* x,
+                   float* outputs) {
+  while (request.remaining() > 0) {
+    SLUICE_ASSIGN(const ExpertArrival arrival, next_arrival(context, layer, request));
+    const PartTimer timer(context, PassPart::kExpert, layer);
+    const uint32_t expert = assignment.used()[arrival.index];
+    const uint32_t index = experts.storage.catalog().index({layer, expert});
+    run_on_its_tokens(context, experts.storage.view(index, arrival.lease), assignment.places_of(expert),
+                      chunk, x, outputs);
+  }
+  return {};
+}
+
 }  // namespace
 
 Status expert_block(const ForwardContext& context, const RoutedExperts& experts, const LayerWeights& weights,
                     uint32_t layer, const float* x, const Chunk& chunk, float* y) {
   const Workspace::Scope scope(context.workspace);
   const size_t k = context.config.num_experts_per_tok;
-  const Routing routing = route(context, weights.router, x, chunk);
-  if (context.observer != nullptr) {
-    for (size_t t = 0; t < chunk.tokens(); ++t) {
-      context.observer->on_experts(layer, chunk.first_position + t, {routing.experts + t * k, k},
-                                   {routing.weights + t * k, k});
-    }
-  }
+  const Routing routing = route_observed(context, weights.router, layer, x, chunk);
   const Assignment assignment(routing, chunk.tokens() * k, context.config.n_routed_experts);
-  SLUICE_ASSIGN(ExpertRequest request, experts.store.request(layer, assignment.used()));
-  run_expert(context, weights.shared_expert, x, chunk.tokens(), y);  // while the others are read
-  float* outputs = context.workspace.floats(chunk.tokens() * k * context.config.hidden_size);
-  while (request.remaining() > 0) {
-    SLUICE_ASSIGN(const ExpertArrival arrival, request.next());
-    const uint32_t expert = assignment.used()[arrival.index];
-    const uint32_t index = experts.storage.catalog().index({layer, expert});
-    run_on_its_tokens(context, experts.storage.view(index, arrival.lease), assignment.places_of(expert),
-                      chunk, x, outputs);
+  const bool is_token = chunk.tokens() == 1;
+  if (!is_token && experts.swept != nullptr) experts.swept->record(layer, routing, chunk.tokens());
+  SLUICE_ASSIGN(ExpertRequest request, is_token ? experts.store.request(layer, assignment.used())
+                                                : experts.store.sweep(layer, assignment.used()));
+  guess_next_layer(context, experts, layer, x, chunk);
+  {
+    const PartTimer timer(context, PassPart::kSharedExpert, layer);  // while the others are read
+    run_expert(context, weights.shared_expert, x, chunk.tokens(), y);
   }
+  float* outputs = context.workspace.floats(chunk.tokens() * k * context.config.hidden_size);
+  SLUICE_TRY(run_experts(context, experts, layer, std::move(request), assignment, chunk, x, outputs));
+  const PartTimer timer(context, PassPart::kMixing, layer);
   combine(context, routing, outputs, chunk.tokens(), y);
   return {};
 }

@@ -6,6 +6,7 @@
 #include "experts/expert_store.h"
 #include "model/bind_weights.h"
 #include "model/forward_context.h"
+#include "model/swept_routes.h"
 #include "model/weights.h"
 
 namespace sluice {
@@ -14,6 +15,10 @@ namespace sluice {
 struct RoutedExperts {
   const ExpertStorage& storage;
   ExpertStore& store;
+  // Of the next layer, where that is known and scores experts: run ahead, on this layer's input, it guesses
+  // what that layer will ask for. May be null.
+  const RouterWeights* next_router = nullptr;
+  SweptRoutes* swept = nullptr;  // where the routes of chunks go; null for layers that are not learnt from
 };
 
 // y [tokens, D] from the normalised input x [tokens, D]: sum of weight * expert over the router's choice,

@@ -1,6 +1,7 @@
 // What every sublayer of a forward pass shares.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <span>
 
@@ -10,12 +11,26 @@
 
 namespace sluice {
 
+// What a pass spends its time on, in a layer.
+enum class PassPart {
+  kAttention,  // with the hyper-connection around it
+  kRouting,    // the router, and the next one's guess
+  kSharedExpert,
+  kWaiting,  // for an expert to arrive
+  kExpert,   // one routed expert
+  kMixing,   // summing the experts, and the hyper-connection around them
+};
+
 // Looks into a forward pass: for `verify`, routing traces and tests. Called on the thread that runs the pass,
 // once per token and layer; the spans end with the call.
 class ForwardObserver {
  public:
   virtual ~ForwardObserver() = default;
-  // The experts chosen, in the router's order, and their weights.
+  // What the router chose by, for every expert of the layer: its score with the bias added, higher is chosen
+  // sooner. Before on_experts of the same token and layer; not for hash layers, which choose by the token's
+  // id.
+  virtual void on_scores(uint32_t layer, uint64_t position, std::span<const float> scores);
+  // The experts chosen, in the router's order, and their weights. A hash layer may name one twice.
   virtual void on_experts(uint32_t layer, uint64_t position, std::span<const uint32_t> experts,
                           std::span<const float> weights);
   // The blocks that a ratio-4 layer attends to, ascending.
@@ -24,6 +39,9 @@ class ForwardObserver {
   virtual void on_attention(uint32_t layer, uint64_t position, std::span<const float> output);
   // The residual streams [hc, D] after the layer.
   virtual void on_streams(uint32_t layer, uint64_t position, std::span<const float> streams);
+  // A part of a chunk's pass has ended. Once for every expert, and for every wait.
+  virtual void on_part(PassPart part, uint32_t layer, std::chrono::steady_clock::time_point begin,
+                       std::chrono::steady_clock::time_point end);
 };
 
 struct ForwardContext {
@@ -31,6 +49,26 @@ struct ForwardContext {
   ThreadPool& pool;
   Workspace& workspace;
   ForwardObserver* observer;  // may be null
+};
+
+// Tells the observer, if there is one, how long a part of a pass took: from here to the end of the scope.
+class PartTimer {
+ public:
+  PartTimer(const ForwardContext& context, PassPart part, uint32_t layer)
+      : observer_(context.observer), part_(part), layer_(layer) {
+    if (observer_ != nullptr) begin_ = std::chrono::steady_clock::now();
+  }
+  PartTimer(const PartTimer&) = delete;
+  PartTimer& operator=(const PartTimer&) = delete;
+  ~PartTimer() {
+    if (observer_ != nullptr) observer_->on_part(part_, layer_, begin_, std::chrono::steady_clock::now());
+  }
+
+ private:
+  ForwardObserver* observer_;
+  PassPart part_;
+  uint32_t layer_;
+  std::chrono::steady_clock::time_point begin_;
 };
 
 // A chunk of consecutive tokens of one sequence.

@@ -38,6 +38,7 @@ Model::Model(ModelParts parts, Workspace workspace, size_t max_chunk_tokens)
     : parts_(std::move(parts)),
       workspace_(std::move(workspace)),
       max_chunk_tokens_(max_chunk_tokens),
+      swept_(parts_.weights.layers.size(), parts_.config.num_experts_per_tok),
       window_rope_(parts_.config.qk_rope_head_dim, parts_.config.rope_theta, nullptr),
       compressed_rope_(compressed_rope(parts_.config)) {}
 
@@ -107,6 +108,7 @@ Status Model::run_layer(const LayerWeights& weights, uint32_t layer, const Chunk
   };
   {
     const Workspace::Scope attention_scope(workspace_);
+    const PartTimer timer(ctx, PassPart::kAttention, layer);
     const StreamMixing mixing = hc_pre(ctx, weights.hc_attn, streams, tokens, x);
     normalise(weights.attn_norm);
     attention(ctx, weights.attn, rope_of(state), layer, x, chunk, state, y);
@@ -114,7 +116,9 @@ Status Model::run_layer(const LayerWeights& weights, uint32_t layer, const Chunk
   }
   const StreamMixing mixing = hc_pre(ctx, weights.hc_ffn, streams, tokens, x);
   normalise(weights.ffn_norm);
-  const RoutedExperts experts{*parts_.expert_storage, *parts_.expert_store};
+  const bool is_ordinary = layer < parts_.weights.layers.size();
+  const RoutedExperts experts{*parts_.expert_storage, *parts_.expert_store, router_after(layer),
+                              is_ordinary ? &swept_ : nullptr};
   SLUICE_TRY(expert_block(ctx, experts, weights, layer, x, chunk, y));
   hc_post(ctx, mixing, y, tokens, streams);
   if (observer != nullptr) {
@@ -125,10 +129,35 @@ Status Model::run_layer(const LayerWeights& weights, uint32_t layer, const Chunk
   return {};
 }
 
+const RouterWeights* Model::router_after(uint32_t layer) const {
+  if (layer + 1 >= parts_.weights.layers.size()) return nullptr;
+  const RouterWeights& next = parts_.weights.layers[layer + 1].router;
+  return next.table ? nullptr : &next;
+}
+
+// Hash layers' experts follow from the ids alone: they are read while the layers before them are computed.
+void Model::fetch_certain_experts(std::span<const int32_t> ids) {
+  for (uint32_t layer = 0; layer < parts_.weights.layers.size(); ++layer) {
+    const RouterWeights& router = parts_.weights.layers[layer].router;
+    if (!router.table) continue;
+    std::vector<uint32_t> experts;
+    for (const int32_t id : ids) {
+      for (uint32_t rank = 0; rank < config().num_experts_per_tok; ++rank) {
+        experts.push_back(router.table->expert(static_cast<uint32_t>(id), rank));
+      }
+    }
+    std::ranges::sort(experts);
+    const auto repeated = std::ranges::unique(experts);
+    experts.erase(repeated.begin(), repeated.end());
+    parts_.expert_store->prefetch(layer, experts, Foresight::kCertain, ids.size() > 1);
+  }
+}
+
 Status Model::extend(SequenceState& state, std::span<const int32_t> ids, float* streams,
                      ForwardObserver* observer) {
   SLUICE_TRY(check_chunk(state, ids));
   const Chunk chunk{ids, state.position()};
+  fetch_certain_experts(ids);
   const size_t hidden = config().hidden_size;
   for (size_t t = 0; t < ids.size(); ++t) {
     float* token_streams = streams + t * streams_width();
@@ -140,6 +169,7 @@ Status Model::extend(SequenceState& state, std::span<const int32_t> ids, float* 
     SLUICE_TRY(run_layer(parts_.weights.layers[layer], layer, chunk, state.layer(layer), streams, observer));
   }
   state.advance(ids.size());
+  if (ids.size() > 1) swept_.teach(*parts_.expert_store, parts_.weights.layers.size());
   return {};
 }
 

@@ -13,6 +13,7 @@
 #include "kv/sequence_state.h"
 #include "model/bind_weights.h"
 #include "model/forward_context.h"
+#include "model/swept_routes.h"
 #include "model/weights.h"
 #include "model/workspace.h"
 
@@ -66,6 +67,9 @@ class Model {
   Model(ModelParts parts, Workspace workspace, size_t max_chunk_tokens);
 
   Status check_chunk(const SequenceState& state, std::span<const int32_t> ids) const;
+  void fetch_certain_experts(std::span<const int32_t> ids);
+  // The router that follows the layer, as far as it can be run ahead.
+  const RouterWeights* router_after(uint32_t layer) const;
   Status run_layer(const LayerWeights& weights, uint32_t layer, const Chunk& chunk, LayerState& state,
                    float* streams, ForwardObserver* observer);
   void head_logits(const HeadWeights& head, const float* streams, size_t count, float* logits);
@@ -77,6 +81,7 @@ class Model {
   ModelParts parts_;
   Workspace workspace_;
   size_t max_chunk_tokens_;
+  SweptRoutes swept_;
   Rope window_rope_;      // layers that see the window only
   Rope compressed_rope_;  // layers with a compressor
 };

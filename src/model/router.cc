@@ -32,18 +32,20 @@ void apply_scoring(ScoringFunc scoring, std::span<float> scores) {
   }
 }
 
-void choose_by_score(const RouterWeights& weights, std::span<const float> scores,
-                     std::span<uint32_t> experts) {
+// Copies what it chose by to `shown`, unless null.
+void choose_by_score(const RouterWeights& weights, std::span<const float> scores, std::span<uint32_t> experts,
+                     float* shown) {
   std::vector<float> biased(scores.begin(), scores.end());
   for (size_t e = 0; e < biased.size(); ++e) biased[e] += weights.bias[e];
+  if (shown != nullptr) std::ranges::copy(biased, shown);
   const auto chosen = top_k(biased, experts.size());
   std::copy(chosen.begin(), chosen.end(), experts.begin());
 }
 
 }  // namespace
 
-Routing route(const ForwardContext& context, const RouterWeights& weights, const float* x,
-              const Chunk& chunk) {
+Routing route(const ForwardContext& context, const RouterWeights& weights, const float* x, const Chunk& chunk,
+              float* biased_scores) {
   const ModelConfig& config = context.config;
   const size_t k = config.num_experts_per_tok;
   const size_t expert_count = config.n_routed_experts;
@@ -62,7 +64,8 @@ Routing route(const ForwardContext& context, const RouterWeights& weights, const
           experts[rank] = weights.table->expert(static_cast<uint32_t>(chunk.ids[t]), rank);
         }
       } else {
-        choose_by_score(weights, token_scores, experts);
+        choose_by_score(weights, token_scores, experts,
+                        biased_scores == nullptr ? nullptr : biased_scores + t * expert_count);
       }
       float total = 0;
       for (const uint32_t e : experts) total += token_scores[e];

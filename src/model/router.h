@@ -16,7 +16,8 @@ struct Routing {
 };
 
 // Routes a chunk from the sublayer's normalised input x [tokens, D]. The result lives in the workspace.
-Routing route(const ForwardContext& context, const RouterWeights& weights, const float* x,
-              const Chunk& chunk);
+// `biased_scores` [tokens, experts], unless null, gets what was chosen by; hash layers leave it as it is.
+Routing route(const ForwardContext& context, const RouterWeights& weights, const float* x, const Chunk& chunk,
+              float* biased_scores = nullptr);
 
 }  // namespace sluice

@@ -1,5 +1,6 @@
 """Runs the program under test, with and without a terminal."""
 
+import fcntl
 import json
 import os
 import pathlib
@@ -7,8 +8,10 @@ import pty
 import re
 import select
 import signal
+import struct
 import subprocess
 import tempfile
+import termios
 import time
 import unittest
 
@@ -26,6 +29,7 @@ def environment(**changes):
     """This process's, without what would change the program's ways. A change to None removes a variable."""
     result = {key: value for key, value in os.environ.items() if key not in ("SLUICE_MODEL", "NO_COLOR")}
     result["TERM"] = "xterm"
+    result["XDG_CACHE_HOME"] = "/dev/null/no-cache"  # what one test learns must not change another's figures
     for key, value in changes.items():
         result.pop(key, None)
         if value is not None:
@@ -55,6 +59,9 @@ class Terminal:
                 os.execve(SLUICE, [SLUICE, *arguments], environment(**changes))
             finally:
                 os._exit(99)
+
+    def resize(self, rows, columns):
+        fcntl.ioctl(self.descriptor, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
 
     def type(self, text):
         os.write(self.descriptor, text.encode())

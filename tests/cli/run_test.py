@@ -96,7 +96,7 @@ class Measures(ProgramTest):
         self.assertEqual(plan["slots"], 576 // 4)
         self.assertEqual(plan["experts_bytes"], plan["slots"] * plan["slot_bytes"])
         self.assertEqual(plan["total_bytes"],
-                         sum(plan[f"{part}_bytes"] for part in ("dense", "kv", "workspace", "experts")))
+                         sum(plan[f"{part}_bytes"] for part in ("dense", "kv", "workspace", "program", "experts")))
 
     def test_the_text_does_not_depend_on_how_experts_are_held(self):
         prompt = ("run", "--json", "--seed", 7, "-n", 24, "Once upon a time")

@@ -44,8 +44,9 @@ void expect_read_error(const Result<GenerationResult>& result, const std::string
 // An engine with the smallest cache, so that it always reads, and a reader that fails on demand.
 class Faults : public ::testing::Test {
  protected:
-  Faults() : injector_(folder()) {
+  explicit Faults(PrefetchMode prefetch = PrefetchMode::kLikely) : injector_(folder()) {
     EngineOptions options = options_for(folder(), StreamMode::kDirect);
+    options.prefetch = prefetch;
     options.chunk_tokens = 16;
     const auto plan = load(options_for(folder(), StreamMode::kMmap))->plan;
     options.cache = cache_of(6, plan);
@@ -80,7 +81,11 @@ struct OneFault {
   FailOne fail;
 };
 
-class FaultsOfOneRead : public Faults, public ::testing::WithParamInterface<OneFault> {};
+// Without guesses, whose failures are nobody's error: every read is one that somebody waits for.
+class FaultsOfOneRead : public Faults, public ::testing::WithParamInterface<OneFault> {
+ protected:
+  FaultsOfOneRead() : Faults(PrefetchMode::kOff) {}
+};
 INSTANTIATE_TEST_SUITE_P(Faults, FaultsOfOneRead,
                          ::testing::Values(OneFault{"DeviceError", &FaultyReader::fail_op},
                                            OneFault{"ShortFile", &FaultyReader::shorten_op}),

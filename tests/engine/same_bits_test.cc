@@ -71,6 +71,17 @@ TEST_F(SameBits, WithEverySizeOfCache) {
   }
 }
 
+TEST_F(SameBits, WithEveryKindOfPrefetch) {
+  for (const PrefetchMode prefetch : {PrefetchMode::kOff, PrefetchMode::kCertain, PrefetchMode::kLikely}) {
+    for (const uint64_t slots : {uint64_t{6}, uint64_t{40}, plan_.experts / 2}) {
+      EngineOptions options = options_for(kTinyV4, StreamMode::kDirect);
+      options.prefetch = prefetch;
+      options.cache = cache_of(slots, plan_);
+      expect_baseline(options, std::to_string(slots) + " slots");
+    }
+  }
+}
+
 TEST_F(SameBits, WithEveryNumberOfThreads) {
   for (const size_t threads : {2U, 3U, 4U}) {
     EngineOptions options = options_for(kTinyV4, StreamMode::kDirect);

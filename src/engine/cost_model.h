@@ -1,0 +1,52 @@
+// What a token will cost on a machine: from figures that take a second to measure, before anything is loaded.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <stop_token>
+
+#include "base/extent.h"
+#include "experts/catalog.h"
+#include "sluice/result.h"
+#include "sluice/streaming.h"
+#include "storage/file_set.h"
+
+namespace sluice {
+
+// What one token makes the machine do.
+struct TokenWork {
+  uint64_t routed_bytes = 0;  // of its experts on all layers
+  uint64_t dense_bytes = 0;   // of the weights that every token uses
+};
+
+// In bytes per second.
+struct MachineRates {
+  double disk = 0;     // random reads of an expert's size through the engine's own reader
+  double kernels = 0;  // stored MXFP4 weights that all threads' products take in, one token at a time
+  double memory = 0;   // plain reading by all threads: what no kernel can exceed
+};
+
+struct TokenCost {
+  double hit_rate = 0;  // expected, of asked-for experts
+  uint64_t read_bytes = 0;
+  uint64_t read_ns = 0;
+  uint64_t compute_ns = 0;
+  // With reads and arithmetic one after the other, and with one hidden entirely behind the other. The truth
+  // lies between; it is nearer to the second the more is known of a token's experts beforehand.
+  double least_tokens_per_second = 0;
+  double most_tokens_per_second = 0;
+};
+
+// The share of asked-for experts to be expected in memory when a share (0 ... 1) of all experts is: a
+// straight line between what the default policy's replays of two real models' routing (tests/data/traces)
+// came to. A model whose routing is more or less even than theirs will differ.
+double expected_hit_rate(double capacity_share);
+
+TokenCost expected_cost(const TokenWork& work, const MachineRates& rates, double capacity_share);
+
+// Measures for about half a second. `files` in the order that the catalog's extents number them; errors as
+// probe_files (storage/read_probe.h).
+Result<MachineRates> measure_rates(const ExpertCatalog& catalog, std::span<const FileSpec> files,
+                                   ReaderKind reader, size_t threads, const std::stop_token& cancel = {});
+
+}  // namespace sluice
