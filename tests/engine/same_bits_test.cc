@@ -2,6 +2,7 @@
 // cut.
 #include <gtest/gtest.h>
 
+#include "checkpoint/safetensors_testing.h"
 #include "engine/engine_on_model.h"
 #include "reference_files.h"
 
@@ -79,6 +80,28 @@ TEST_F(SameBits, WithEveryKindOfPrefetch) {
       options.cache = cache_of(slots, plan_);
       expect_baseline(options, std::to_string(slots) + " slots");
     }
+  }
+}
+
+TEST_F(SameBits, WithEveryPolicyColdAndWarm) {
+  const TempFolder heat;
+  for (const char* policy : {"lru", "decayed-frequency", "forecast"}) {
+    for (const char* start : {" cold", " warm"}) {
+      EngineOptions options = options_for(kTinyV4, StreamMode::kDirect);
+      options.policy = policy;
+      options.cache = cache_of(60, plan_);
+      options.heat_folder = heat.path();
+      expect_baseline(options, std::string(policy) + start);
+    }
+  }
+}
+
+TEST_F(SameBits, WithEveryReader) {
+  for (const ReaderKind reader : {ReaderKind::kAuto, ReaderKind::kPread}) {
+    EngineOptions options = options_for(kTinyV4, StreamMode::kDirect);
+    options.reader = reader;
+    options.cache = cache_of(30, plan_);
+    expect_baseline(options, reader == ReaderKind::kAuto ? "the machine's reader" : "pread");
   }
 }
 

@@ -70,6 +70,8 @@ class Soak {
     options.reader = pick(2) == 0 ? ReaderKind::kAuto : ReaderKind::kPread;
     const PrefetchMode modes[] = {PrefetchMode::kOff, PrefetchMode::kCertain, PrefetchMode::kLikely};
     options.prefetch = modes[pick(std::size(modes))];
+    const char* policies[] = {"lru", "decayed-frequency", "forecast"};
+    options.policy = policies[pick(std::size(policies))];
     return options;
   }
 
