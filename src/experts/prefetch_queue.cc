@@ -16,6 +16,10 @@ void PrefetchQueue::add(const Guess& guess) {
   guesses_[static_cast<size_t>(guess.foresight)].push_back(guess);
 }
 
+void PrefetchQueue::put_back(const Guess& guess) {
+  guesses_[static_cast<size_t>(guess.foresight)].push_front(guess);
+}
+
 void PrefetchQueue::expire(uint32_t layer) {
   for (const Foresight foresight : {Foresight::kCertain, Foresight::kLikely}) {
     std::erase_if(guesses_[static_cast<size_t>(foresight)],

@@ -23,6 +23,8 @@ struct Guess {
 class PrefetchQueue {
  public:
   void add(const Guess& guess);
+  // A guess that was popped and could not be read yet: it is the next again.
+  void put_back(const Guess& guess);
   // The layer's request has come: whatever was guessed for it comes too late. Warm ones stay.
   void expire(uint32_t layer);
   void clear();

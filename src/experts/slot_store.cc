@@ -254,6 +254,16 @@ void SlotStore::forget(const RequestCore& request, uint32_t expert) {
   waiting_of_.erase(found);
 }
 
+// Of the sweeps' slots, the oldest that may be taken.
+template <class Allowed>
+std::optional<uint32_t> SlotStore::take_transient(Allowed allowed) {
+  for (const uint32_t slot : transient_slots_) {
+    const Slot& held = slots_[slot];
+    if (held.pins == 0 && held.reads_left == 0 && allowed(held)) return evict(held.expert);
+  }
+  return std::nullopt;
+}
+
 std::optional<SlotStore::TakenSlot> SlotStore::take_slot(bool for_sweep) {
   if (!free_slots_.empty()) {
     const uint32_t slot = free_slots_.back();
@@ -262,19 +272,13 @@ std::optional<SlotStore::TakenSlot> SlotStore::take_slot(bool for_sweep) {
   }
   const bool has_its_share = transient_slots_.size() >= transient_limit_;
   if (!for_sweep || has_its_share) {
-    if (const auto slot = take_transient()) return TakenSlot{*slot, false};
+    const auto any = [](const Slot&) { return true; };
+    if (const auto slot = take_transient(any)) return TakenSlot{*slot, false};
     if (for_sweep) return std::nullopt;
   }
   const std::optional<uint32_t> victim = policy_->victim();
   if (!victim) return std::nullopt;
   return TakenSlot{evict(*victim), false};
-}
-
-std::optional<uint32_t> SlotStore::take_transient() {
-  for (const uint32_t slot : transient_slots_) {
-    if (slots_[slot].pins == 0 && slots_[slot].reads_left == 0) return evict(slots_[slot].expert);
-  }
-  return std::nullopt;
 }
 
 uint32_t SlotStore::evict(uint32_t expert) {
@@ -316,6 +320,7 @@ void SlotStore::grant_guesses(std::vector<ReadOp>& reads) {
     if (!guess) return;
     if (slot_of_[guess->expert] != kNoSlot) continue;
     const std::optional<TakenSlot> slot = take_slot(*guess);
+    if (!slot && guess->for_sweep) return guesses_.put_back(*guess);  // the sweep will let go of others
     if (!slot) continue;  // it expires here: whoever asks will find a slot, or wait for one
     start_reads(*slot, {guess->expert, guess->for_sweep, {}}, reads);
     slots_[slot->number].guess = guess->foresight;
@@ -326,10 +331,15 @@ void SlotStore::grant_guesses(std::vector<ReadOp>& reads) {
 }
 
 // What a guess may take: a slot that is free, one that its sweep uses over and over, or one whose expert the
-// policy holds to be colder.
+// policy holds to be colder. Never one with another guess of a sweep: they would chase each other through the
+// slots, and all be read in vain.
 std::optional<SlotStore::TakenSlot> SlotStore::take_slot(const Guess& guess) {
-  if (!free_slots_.empty() || guess.for_sweep) return take_slot(guess.for_sweep);
+  if (!free_slots_.empty()) return take_slot(guess.for_sweep);
   if (guess.foresight == Foresight::kWarm) return std::nullopt;
+  if (guess.for_sweep && transient_slots_.size() >= transient_limit_) {
+    const auto slot = take_transient([](const Slot& held) { return !held.guess; });
+    return slot ? std::optional(TakenSlot{*slot, false}) : std::nullopt;
+  }
   const std::optional<uint32_t> victim = policy_->victim();
   if (!victim || !policy_->gives_way(*victim, guess.expert)) return std::nullopt;
   return TakenSlot{evict(*victim), false};

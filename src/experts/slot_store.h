@@ -120,7 +120,8 @@ class SlotStore final : public ExpertStore, private RequestDesk {
   void make_ordinary(Slot& slot);
   void settle_guess(Slot& slot, bool was_useful);
   std::optional<TakenSlot> take_slot(bool for_sweep);
-  std::optional<uint32_t> take_transient();
+  template <class Allowed>
+  std::optional<uint32_t> take_transient(Allowed allowed);
   uint32_t evict(uint32_t expert);
   std::vector<ReadOp> grant_slots();
   void grant_guesses(std::vector<ReadOp>& reads);

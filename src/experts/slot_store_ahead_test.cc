@@ -232,6 +232,21 @@ TEST(Sweep, ReadsAheadWhileAnExpertIsComputed) {
   EXPECT_GT(faults->submitted(), reads_of(experts, *faults, static_cast<uint32_t>(held->index)));
 }
 
+TEST(Sweep, GuessesForItDoNotDisplaceEachOther) {
+  TestExperts experts;
+  auto [store, faults] = experts.open_faulty(4);
+  ask_and_take(experts, *store, 2, {4, 5, 6, 7});
+  sweep_and_take(experts, *store, 0, {0, 1, 2, 3});  // takes its four slots
+  const uint64_t before = faults->submitted();
+  store->prefetch(1, Ids{0, 1, 2, 3, 4, 5, 6, 7}, Foresight::kCertain, true);
+  uint64_t four = 0;
+  for (uint32_t id = 0; id < 4; ++id) four += reads_of(experts, *faults, 8 + id);
+  EXPECT_EQ(faults->submitted(), before + four);
+  sweep_and_take(experts, *store, 1, {0, 1, 2, 3, 4, 5, 6, 7});
+  EXPECT_EQ(store->counters().prefetch_wasted_bytes, 0u);
+  EXPECT_GT(store->counters().prefetch_useful_bytes, 0u);
+}
+
 TEST(Sweep, WhatATokenAsksForOfItIsKept) {
   TestExperts experts;
   const auto store = experts.open(options_of(StreamMode::kDirect, 4));
