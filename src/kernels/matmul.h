@@ -17,6 +17,10 @@ namespace sluice {
 void matmul_rows(const WeightMatrix& w, size_t row_begin, size_t row_end, const float* x, size_t x_stride,
                  size_t tokens, float* y, size_t y_stride);
 
+// How many rows of w a thread should take at once. All of them when the product is so small that one thread
+// is done with it before another has woken up.
+size_t rows_per_task(const WeightMatrix& w, size_t tokens);
+
 // All rows over the pool: x [tokens, w.cols] -> y [tokens, w.rows].
 void matmul(ThreadPool& pool, const WeightMatrix& w, const float* x, size_t tokens, float* y);
 

@@ -70,11 +70,12 @@ TEST_P(MatmulFormats, AgreesWithDoubleArithmeticOnRaggedShapes) {
 }
 
 TEST_P(MatmulFormats, BitsDoNotDependOnTokensThreadsOrPlace) {
-  constexpr uint32_t kRows = 77;
-  constexpr uint32_t kCols = 160;
+  constexpr uint32_t kRows = 1100;  // so many that also one token's product is shared among threads
+  constexpr uint32_t kCols = 1024;
   constexpr size_t kTokens = 9;
   const auto aligned = random_matrix(GetParam(), kRows, kCols, 0);
   const auto x = random_floats(kTokens * kCols);
+  ASSERT_LT(rows_per_task(aligned.matrix, 1), kRows);
   ThreadPool one(1);
   ThreadPool four(4);
   std::vector<float> together(kTokens * kRows);

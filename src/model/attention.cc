@@ -120,10 +120,11 @@ void project_output(const ForwardContext& context, const AttentionWeights& weigh
   float* latent = context.workspace.floats(tokens * o_width);
   for (size_t group = 0; group < config.o_groups; ++group) {
     const size_t first_row = group * config.o_lora_rank;
-    context.pool.parallel_for(config.o_lora_rank, 32, [&](size_t begin, size_t end) {
-      matmul_rows(weights.wo_a, first_row + begin, first_row + end, arrays.q + group * group_width,
-                  heads_width, tokens, latent, o_width);
-    });
+    context.pool.parallel_for(
+        config.o_lora_rank, rows_per_task(weights.wo_a, tokens), [&](size_t begin, size_t end) {
+          matmul_rows(weights.wo_a, first_row + begin, first_row + end, arrays.q + group * group_width,
+                      heads_width, tokens, latent, o_width);
+        });
   }
   matmul(context.pool, weights.wo_b, latent, tokens, y);
 }

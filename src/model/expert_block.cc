@@ -10,8 +10,6 @@
 namespace sluice {
 namespace {
 
-constexpr size_t kRowsPerTask = 16;
-
 // y [tokens, D] = w2(silu(w1 x) * w3 x), clamped; x [tokens, D].
 void run_expert(const ForwardContext& context, const ExpertMatrices& expert, const float* x, size_t tokens,
                 float* y) {
@@ -21,7 +19,7 @@ void run_expert(const ForwardContext& context, const ExpertMatrices& expert, con
   const auto limit = static_cast<float>(context.config.swiglu_limit);
   float* gate = context.workspace.floats(tokens * inner);
   float* up = context.workspace.floats(tokens * inner);
-  context.pool.parallel_for(inner, kRowsPerTask, [&](size_t begin, size_t end) {
+  context.pool.parallel_for(inner, rows_per_task(expert.w1, tokens), [&](size_t begin, size_t end) {
     matmul_rows(expert.w1, begin, end, x, hidden, tokens, gate, inner);
     matmul_rows(expert.w3, begin, end, x, hidden, tokens, up, inner);
     for (size_t t = 0; t < tokens; ++t) {
