@@ -147,8 +147,7 @@ void Model::fetch_certain_experts(std::span<const int32_t> ids) {
       }
     }
     std::ranges::sort(experts);
-    const auto repeated = std::ranges::unique(experts);
-    experts.erase(repeated.begin(), repeated.end());
+    experts.erase(std::unique(experts.begin(), experts.end()), experts.end());
     parts_.expert_store->prefetch(layer, experts, Foresight::kCertain, ids.size() > 1);
   }
 }
