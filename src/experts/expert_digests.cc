@@ -3,12 +3,12 @@
 #include <xxhash.h>
 
 #include <cstring>
-#include <fstream>
 #include <memory>
 #include <string_view>
 
 #include "base/fail.h"
 #include "base/file.h"
+#include "base/replace_file.h"
 
 namespace sluice {
 namespace {
@@ -105,18 +105,9 @@ Result<ExpertDigests> ExpertDigests::load(const std::filesystem::path& path) {
 }
 
 Status ExpertDigests::save(const std::filesystem::path& path) const {
-  const std::filesystem::path fresh = path.string() + ".new";
-  const std::vector<std::byte> bytes = serialise();
-  std::ofstream file(fresh, std::ios::binary);
-  file.write(reinterpret_cast<const char*>(bytes.data()), static_cast<std::streamsize>(bytes.size()));
-  file.close();
-  std::error_code error;
-  if (file) std::filesystem::rename(fresh, path, error);
-  if (file && !error) return {};
-  std::error_code ignored;
-  std::filesystem::remove(fresh, ignored);
-  return fail(ErrorCode::kIo, "{}: could not be written; --output FILE writes the digests elsewhere",
-              path.string());
+  const Status replaced = replace_file(path, serialise());
+  if (replaced) return {};
+  return fail(ErrorCode::kIo, "{}; --output FILE writes the digests elsewhere", replaced.error().message);
 }
 
 }  // namespace sluice

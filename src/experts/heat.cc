@@ -1,18 +1,16 @@
 #include "experts/heat.h"
 
-#include <fcntl.h>
-#include <unistd.h>
 #include <xxhash.h>
 
 #include <algorithm>
 #include <bit>
 #include <cassert>
-#include <cerrno>
 #include <cmath>
 #include <system_error>
 
 #include "base/fail.h"
 #include "base/file.h"
+#include "base/replace_file.h"
 
 namespace sluice {
 namespace {
@@ -72,30 +70,6 @@ Status take_head(std::string_view& bytes, const HeatOwner& owner) {
     return misfit("it belongs to another checkpoint");
   bytes.remove_prefix(identity_bytes);
   return {};
-}
-
-Status write_all(int descriptor, std::string_view bytes, const std::filesystem::path& path) {
-  while (!bytes.empty()) {
-    const ssize_t written = ::write(descriptor, bytes.data(), bytes.size());
-    if (written < 0 && errno == EINTR) continue;
-    if (written < 0)
-      return fail(ErrorCode::kIo, "{}: cannot be written: {}", path.string(), errno_text(errno));
-    bytes.remove_prefix(static_cast<size_t>(written));
-  }
-  return {};
-}
-
-// A new file beside `path`, with a name that nobody else has, full of `bytes`.
-Result<std::filesystem::path> write_beside(const std::filesystem::path& path, std::string_view bytes) {
-  std::string name = path.string() + ".XXXXXX";
-  const File file(::mkostemp(name.data(), O_CLOEXEC));
-  if (file.descriptor() < 0) return fail(ErrorCode::kIo, "{}: cannot be made: {}", name, errno_text(errno));
-  auto status = write_all(file.descriptor(), bytes, name);
-  if (status && ::fsync(file.descriptor()) != 0)
-    status = fail(ErrorCode::kIo, "{}: cannot be written: {}", name, errno_text(errno));
-  if (status) return std::filesystem::path(name);
-  ::unlink(name.c_str());
-  return tl::unexpected(std::move(status).error());
 }
 
 }  // namespace
@@ -165,11 +139,8 @@ Result<Heat> Heat::decode(std::string_view bytes, const HeatOwner& owner) {
 Status Heat::save(const std::filesystem::path& path) const {
   std::error_code error;
   std::filesystem::create_directories(path.parent_path(), error);  // what is wrong shows when writing
-  SLUICE_ASSIGN(const auto written, write_beside(path, encode()));
-  std::filesystem::rename(written, path, error);
-  if (!error) return {};
-  ::unlink(written.c_str());
-  return fail(ErrorCode::kIo, "{}: cannot be replaced: {}", path.string(), error.message());
+  const std::string bytes = encode();
+  return replace_file(path, std::as_bytes(std::span(bytes)));
 }
 
 Result<Heat> Heat::load(const std::filesystem::path& path, const HeatOwner& owner) {
