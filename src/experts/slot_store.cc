@@ -2,30 +2,18 @@
 
 #include <algorithm>
 #include <cassert>
-#include <limits>
 #include <numeric>
-#include <tuple>
 #include <utility>
 
-#include "base/fail.h"
 #include "storage/reader.h"
 
 namespace sluice {
 namespace {
-constexpr uint32_t kNoSlot = std::numeric_limits<uint32_t>::max();
-// Enough reads for any device's queue, few enough that an error or a cancelled start is not kept waiting.
-constexpr size_t kPreloadBatch = 32;
-
 // Of a sweep: as many as keep a device busy while others are computed, but no more than a small share of a
 // cache.
 constexpr size_t kLeastTransients = 4;
 constexpr size_t kMostTransients = 64;
 constexpr size_t kTransientShare = 8;  // one slot in so many
-
-// A miss that comes while guesses are being read waits for them: few of them, and more of those that are
-// certain.
-constexpr size_t kCertainInFlight = 8;
-constexpr size_t kGuessesInFlight = 2;
 }  // namespace
 
 SlotStore::SlotStore(SlotStoreParts parts)
@@ -43,10 +31,9 @@ Result<std::unique_ptr<SlotStore>> SlotStore::create(SlotStoreParts parts) {
   const size_t slots = std::min<size_t>(parts.slots, parts.catalog.expert_count());
   std::unique_ptr<Reader> reader = std::move(parts.reader);
   std::unique_ptr<SlotStore> store(new SlotStore(std::move(parts)));
-  const size_t alignment_bytes = store->layout_.slot_alignment_bytes();
-  SLUICE_ASSIGN(store->arena_, MappedMemory::allocate(slots * store->layout_.slot_bytes() + alignment_bytes));
-  const auto address = reinterpret_cast<uintptr_t>(store->arena_.data());
-  store->first_slot_ = store->arena_.data() + (round_up(address, alignment_bytes) - address);
+  const SlotLayout& layout = store->layout_;
+  SLUICE_ASSIGN(store->arena_,
+                SlotArena::allocate(slots, layout.slot_bytes(), layout.slot_alignment_bytes()));
   store->slots_.resize(slots);
   store->transient_limit_ =
       std::clamp(slots / kTransientShare, std::min(slots, kLeastTransients), kMostTransients);
@@ -54,6 +41,7 @@ Result<std::unique_ptr<SlotStore>> SlotStore::create(SlotStoreParts parts) {
   // The free list is used from its end: slot 0 first.
   std::iota(store->free_slots_.rbegin(), store->free_slots_.rend(), 0U);
   store->reader_ = std::move(reader);
+  store->reader_->will_read_into(store->arena_.all());
   return store;
 }
 
@@ -70,47 +58,35 @@ StreamCounters SlotStore::counters() const {
   return totals;
 }
 
-std::span<std::byte> SlotStore::slot_bytes(uint32_t slot) const {
-  return {first_slot_ + slot * layout_.slot_bytes(), layout_.slot_bytes()};
-}
-
 std::span<const std::byte> SlotStore::part(uint32_t slot, size_t part) const {
   // The lease pins the slot, so that its expert does not change while this looks.
   const uint32_t expert = slots_[slot].expert;
-  return slot_bytes(slot).subspan(layout_.part_offset_bytes(expert, part),
-                                  catalog_.parts(expert)[part].size_bytes);
+  return arena_.slot(slot).subspan(layout_.part_offset_bytes(expert, part),
+                                   catalog_.parts(expert)[part].size_bytes);
 }
 
 Result<ExpertRequest> SlotStore::request(uint32_t layer, std::span<const uint32_t> ids) {
   SLUICE_ASSIGN(auto experts, expert_indices(catalog_, layer, ids));
-  {
-    const std::lock_guard lock(mutex);
-    on_route(layer, experts);
-    guesses_.expire(layer);
-  }
-  return start(std::move(experts), false);
+  std::unique_lock lock(mutex);
+  on_route(layer, experts);
+  guesses_.expire(layer);
+  return start(std::move(lock), std::move(experts), false);
 }
 
 Result<ExpertRequest> SlotStore::sweep(uint32_t layer, std::span<const uint32_t> ids) {
   SLUICE_ASSIGN(auto experts, expert_indices(catalog_, layer, ids));
-  {
-    const std::lock_guard lock(mutex);
-    guesses_.expire(layer);
-  }
-  return start(std::move(experts), true);
+  std::unique_lock lock(mutex);
+  guesses_.expire(layer);
+  return start(std::move(lock), std::move(experts), true);
 }
 
-ExpertRequest SlotStore::start(std::vector<uint32_t> experts, bool for_sweep) {
+ExpertRequest SlotStore::start(std::unique_lock<std::mutex> lock, std::vector<uint32_t> experts,
+                               bool for_sweep) {
   auto core = std::make_unique<RequestCore>(static_cast<RequestDesk&>(*this), std::move(experts));
-  std::vector<ReadOp> reads;
-  {
-    const std::lock_guard lock(mutex);
-    // Slots are given away only after all hits are pinned: no miss evicts what its own request asks for.
-    for (size_t position = 0; position < core->experts().size(); ++position) {
-      ask(*core, position, for_sweep);
-    }
-    reads = grant_slots();
-  }
+  // Slots are given away only after all hits are pinned: no miss evicts what its own request asks for.
+  for (size_t position = 0; position < core->experts().size(); ++position) ask(*core, position, for_sweep);
+  std::vector<ReadOp> reads = grant_slots();
+  lock.unlock();
   submit(std::move(reads));
   return ExpertRequest(std::move(core));
 }
@@ -155,22 +131,22 @@ void SlotStore::prefetch(uint32_t layer, std::span<const uint32_t> ids, Foresigh
   submit(std::move(reads));
 }
 
-void SlotStore::listen(std::function<void(const ReadSpan&)> listener) {
-  const std::lock_guard lock(mutex);
-  listener_ = std::move(listener);
-}
-
 bool SlotStore::wants_guesses() {
   if (prefetch_ != PrefetchMode::kLikely || slots_.size() == catalog_.expert_count()) return false;
   const std::lock_guard lock(mutex);
   return guesses_.wants_likely();
 }
 
+void SlotStore::listen(std::function<void(const ReadSpan&)> listener) {
+  const std::lock_guard lock(mutex);
+  listener_ = std::move(listener);
+}
+
 void SlotStore::ask(RequestCore& request, size_t position, bool for_sweep) {
   const uint32_t expert = request.experts()[position];
   if (slot_of_[expert] == kNoSlot) {
     ++totals.misses;
-    wait_for_slot(expert, {&request, position}, for_sweep);
+    waiting_.add(expert, {&request, position}, for_sweep);
     return;
   }
   Slot& slot = slots_[slot_of_[expert]];
@@ -188,13 +164,6 @@ void SlotStore::ask(RequestCore& request, size_t position, bool for_sweep) {
   ++totals.hits;
   pin(slot);
   request.arrive(position);
-}
-
-void SlotStore::wait_for_slot(uint32_t expert, Waiter waiter, bool for_sweep) {
-  const auto [found, is_new] = waiting_of_.try_emplace(expert);
-  if (is_new) found->second = waiting_.insert(waiting_.end(), Miss{expert, for_sweep, {}});
-  found->second->waiters.push_back(waiter);
-  found->second->for_sweep &= for_sweep;
 }
 
 void SlotStore::make_ordinary(Slot& slot) {
@@ -241,111 +210,12 @@ void SlotStore::abandon(const RequestCore& request) {
 }
 
 void SlotStore::forget(const RequestCore& request, uint32_t expert) {
-  const auto is_its = [&](const Waiter& waiter) { return waiter.request == &request; };
-  if (slot_of_[expert] != kNoSlot) {
-    std::erase_if(slots_[slot_of_[expert]].waiters, is_its);
-    return;
-  }
-  const auto found = waiting_of_.find(expert);
-  if (found == waiting_of_.end()) return;
-  std::erase_if(found->second->waiters, is_its);
-  if (!found->second->waiters.empty()) return;
-  waiting_.erase(found->second);
-  waiting_of_.erase(found);
+  if (slot_of_[expert] == kNoSlot) return waiting_.forget(request, expert);
+  std::erase_if(slots_[slot_of_[expert]].waiters,
+                [&](const Waiter& waiter) { return waiter.request == &request; });
 }
 
-// Of the sweeps' slots, the oldest that may be taken.
-template <class Allowed>
-std::optional<uint32_t> SlotStore::take_transient(Allowed allowed) {
-  for (const uint32_t slot : transient_slots_) {
-    const Slot& held = slots_[slot];
-    if (held.pins == 0 && held.reads_left == 0 && allowed(held)) return evict(held.expert);
-  }
-  return std::nullopt;
-}
-
-std::optional<SlotStore::TakenSlot> SlotStore::take_slot(bool for_sweep) {
-  if (!free_slots_.empty()) {
-    const uint32_t slot = free_slots_.back();
-    free_slots_.pop_back();
-    return TakenSlot{slot, true};
-  }
-  const bool has_its_share = transient_slots_.size() >= transient_limit_;
-  if (!for_sweep || has_its_share) {
-    const auto any = [](const Slot&) { return true; };
-    if (const auto slot = take_transient(any)) return TakenSlot{*slot, false};
-    if (for_sweep) return std::nullopt;
-  }
-  const std::optional<uint32_t> victim = policy_->victim();
-  if (!victim) return std::nullopt;
-  return TakenSlot{evict(*victim), false};
-}
-
-uint32_t SlotStore::evict(uint32_t expert) {
-  policy_->on_evict(expert);
-  ++totals.evictions;
-  const uint32_t slot = std::exchange(slot_of_[expert], kNoSlot);
-  assert(slots_[slot].pins == 0 && slots_[slot].reads_left == 0);
-  if (slots_[slot].guess) settle_guess(slots_[slot], false);
-  make_ordinary(slots_[slot]);
-  return slot;
-}
-
-std::vector<ReadOp> SlotStore::grant_slots() {
-  std::vector<ReadOp> reads;
-  // A token's miss may take what a sweep's may not; so one that goes without does not hold up the others.
-  bool sweeps_must_wait = false;
-  for (auto next = waiting_.begin(); next != waiting_.end();) {
-    const auto miss = next++;
-    if (miss->for_sweep && sweeps_must_wait) continue;
-    const std::optional<TakenSlot> slot = take_slot(miss->for_sweep);
-    if (!slot && !miss->for_sweep) break;
-    if (!slot) {
-      sweeps_must_wait = true;
-      continue;
-    }
-    waiting_of_.erase(miss->expert);
-    start_reads(*slot, std::move(*miss), reads);
-    waiting_.erase(miss);
-  }
-  if (waiting_.empty()) grant_guesses(reads);
-  return reads;
-}
-
-void SlotStore::grant_guesses(std::vector<ReadOp>& reads) {
-  while (guesses_in_flight_ < kCertainInFlight) {
-    const bool device_is_idle =
-        slots_in_flight_ == guesses_in_flight_ && guesses_in_flight_ < kGuessesInFlight;
-    const std::optional<Guess> guess = guesses_.pop(device_is_idle);
-    if (!guess) return;
-    if (slot_of_[guess->expert] != kNoSlot) continue;
-    const std::optional<TakenSlot> slot = take_slot(*guess);
-    if (!slot && guess->for_sweep) return guesses_.put_back(*guess);  // the sweep will let go of others
-    if (!slot) continue;  // it expires here: whoever asks will find a slot, or wait for one
-    start_reads(*slot, {guess->expert, guess->for_sweep, {}}, reads);
-    slots_[slot->number].guess = guess->foresight;
-    slots_[slot->number].is_ahead = true;
-    ++guesses_in_flight_;
-    totals.prefetched_bytes += catalog_.expert_bytes(guess->expert);
-  }
-}
-
-// What a guess may take: a slot that is free, one that its sweep uses over and over, or one whose expert the
-// policy holds to be colder. Never one with another guess of a sweep: they would chase each other through the
-// slots, and all be read in vain.
-std::optional<SlotStore::TakenSlot> SlotStore::take_slot(const Guess& guess) {
-  if (!free_slots_.empty()) return take_slot(guess.for_sweep);
-  if (guess.foresight == Foresight::kWarm) return std::nullopt;
-  if (guess.for_sweep && transient_slots_.size() >= transient_limit_) {
-    const auto slot = take_transient([](const Slot& held) { return !held.guess; });
-    return slot ? std::optional(TakenSlot{*slot, false}) : std::nullopt;
-  }
-  const std::optional<uint32_t> victim = policy_->victim();
-  if (!victim || !policy_->gives_way(*victim, guess.expert)) return std::nullopt;
-  return TakenSlot{evict(*victim), false};
-}
-
-void SlotStore::start_reads(TakenSlot taken, Miss miss, std::vector<ReadOp>& reads) {
+void SlotStore::start_reads(TakenSlot taken, Miss& miss, std::vector<ReadOp>& reads) {
   const auto plan = layout_.reads(miss.expert);
   Slot& slot = slots_[taken.number];
   slot = Slot{};
@@ -361,7 +231,7 @@ void SlotStore::start_reads(TakenSlot taken, Miss miss, std::vector<ReadOp>& rea
   flights_.begin(plan.size(), totals);
   for (const SlotRead& read : plan) {
     reads.push_back({read.file, read.offset_bytes,
-                     slot_bytes(taken.number).subspan(read.slot_offset_bytes, read.size_bytes),
+                     arena_.slot(taken.number).subspan(read.slot_offset_bytes, read.size_bytes),
                      read.needed_bytes, [this, number = taken.number](Result<uint64_t> moved_bytes) {
                        on_read_done(number, std::move(moved_bytes));
                      }});
@@ -437,7 +307,7 @@ void SlotStore::drop(uint32_t slot_number) {
   for (const Waiter& waiter : slot.waiters) {
     if (slot.was_abandoned) {
       // They came after whoever this read was for: it is read anew for them.
-      wait_for_slot(slot.expert, waiter, slot.is_transient);
+      waiting_.add(slot.expert, waiter, slot.is_transient);
     } else {
       waiter.request->fail_with(*slot.error);
     }
@@ -452,47 +322,6 @@ void SlotStore::submit(std::vector<ReadOp> reads) {
   if (reads.empty()) return;
   assert(reader_ != nullptr);
   reader_->submit(std::move(reads));
-}
-
-std::vector<std::vector<uint32_t>> SlotStore::batches_in_file_order() const {
-  std::vector<uint32_t> order(catalog_.expert_count());
-  std::iota(order.begin(), order.end(), 0U);
-  std::ranges::sort(order, {}, [this](uint32_t expert) {
-    const SlotRead& first = layout_.reads(expert).front();
-    return std::tuple(first.file, first.offset_bytes);
-  });
-  std::vector<std::vector<uint32_t>> batches;
-  for (size_t begin = 0; begin < order.size(); begin += kPreloadBatch) {
-    const auto batch = std::span(order).subspan(begin, std::min(kPreloadBatch, order.size() - begin));
-    batches.emplace_back(batch.begin(), batch.end());
-  }
-  return batches;
-}
-
-Status SlotStore::preload(const std::function<void(uint64_t, uint64_t)>& progress,
-                          const std::stop_token& cancel) {
-  assert(slots_.size() == catalog_.expert_count());
-  const auto batches = batches_in_file_order();
-  uint64_t done_bytes = 0;
-  ExpertRequest current = start(batches.front(), false);
-  for (size_t batch = 0; batch < batches.size(); ++batch) {
-    // The next batch is on its way before this one has arrived, so that the device never pauses.
-    ExpertRequest following =
-        start(batch + 1 < batches.size() ? batches[batch + 1] : std::vector<uint32_t>{}, false);
-    while (current.remaining() > 0) {
-      if (cancel.stop_requested()) return fail(ErrorCode::kCancelled, "loading the experts was cancelled");
-      SLUICE_ASSIGN(const ExpertArrival arrival, current.next());
-      done_bytes += catalog_.expert_bytes(batches[batch][arrival.index]);
-      if (progress) progress(done_bytes, catalog_.total_bytes());
-    }
-    current = std::move(following);
-  }
-  reader_.reset();
-  // Nothing of this was asked for on behalf of a token.
-  const std::lock_guard lock(mutex);
-  totals.misses = 0;
-  totals.wait_ns = 0;
-  return {};
 }
 
 }  // namespace sluice

@@ -5,15 +5,14 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
-#include <list>
+#include <limits>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <span>
 #include <stop_token>
-#include <unordered_map>
 #include <vector>
 
-#include "base/memory.h"
 #include "experts/catalog.h"
 #include "experts/eviction_policy.h"
 #include "experts/expert_digests.h"
@@ -22,7 +21,9 @@
 #include "experts/heat.h"
 #include "experts/prefetch_queue.h"
 #include "experts/request_core.h"
+#include "experts/slot_arena.h"
 #include "experts/slot_layout.h"
+#include "experts/waiting_misses.h"
 
 namespace sluice {
 
@@ -74,6 +75,8 @@ class SlotStore final : public ExpertStore, private RequestDesk {
   uint64_t capacity_bytes() const override { return slots_.size() * layout_.slot_bytes(); }
 
  private:
+  static constexpr uint32_t kNoSlot = std::numeric_limits<uint32_t>::max();
+
   struct Slot {
     std::chrono::steady_clock::time_point read_begin;  // set while somebody listens
     uint32_t expert = 0;                               // meaningless while the slot is free
@@ -85,12 +88,6 @@ class SlotStore final : public ExpertStore, private RequestDesk {
     bool is_transient = false;       // a sweep's, and counted in transient_slots_
     std::optional<Foresight> guess;  // read ahead, and nobody has asked for it yet
     std::vector<Waiter> waiters;     // who gets the expert when the reads have ended
-  };
-  // An expert that is wanted and has no slot yet.
-  struct Miss {
-    uint32_t expert;
-    bool for_sweep;               // and for nothing else
-    std::vector<Waiter> waiters;  // never empty
   };
   struct TakenSlot {
     uint32_t number;
@@ -104,29 +101,28 @@ class SlotStore final : public ExpertStore, private RequestDesk {
   uint32_t lease_handle(uint32_t expert) const override { return slot_of_[expert]; }
   void abandon(const RequestCore& request) override;
 
-  ExpertRequest start(std::vector<uint32_t> experts, bool for_sweep);
+  // `lock`: of mutex.
+  ExpertRequest start(std::unique_lock<std::mutex> lock, std::vector<uint32_t> experts, bool for_sweep);
   std::vector<uint32_t> existing(uint32_t layer, std::span<const uint32_t> ids) const;
   std::vector<std::vector<uint32_t>> batches_in_file_order() const;
-  std::span<std::byte> slot_bytes(uint32_t slot) const;
 
   // All of these REQUIRE mutex. Reads are collected and submitted after it was let go.
   void on_route(uint32_t layer, std::span<const uint32_t> experts);
   void ask(RequestCore& request, size_t position, bool for_sweep);
   bool take_in_read(uint32_t slot, Result<uint64_t> moved_bytes);
-  void wait_for_slot(uint32_t expert, Waiter waiter, bool for_sweep);
   void pin(Slot& slot);
   void unpin(Slot& slot);
   void forget(const RequestCore& request, uint32_t expert);
   void make_ordinary(Slot& slot);
   void settle_guess(Slot& slot, bool was_useful);
   std::optional<TakenSlot> take_slot(bool for_sweep);
-  template <class Allowed>
-  std::optional<uint32_t> take_transient(Allowed allowed);
+  // Of the sweeps' slots, the oldest that may be taken.
+  std::optional<uint32_t> take_transient(bool also_guessed);
   uint32_t evict(uint32_t expert);
   std::vector<ReadOp> grant_slots();
   void grant_guesses(std::vector<ReadOp>& reads);
   std::optional<TakenSlot> take_slot(const Guess& guess);
-  void start_reads(TakenSlot taken, Miss miss, std::vector<ReadOp>& reads);
+  void start_reads(TakenSlot taken, Miss& miss, std::vector<ReadOp>& reads);
   void tell_listener(const Slot& slot) const;
   void deliver(Slot& slot);
   void drop(uint32_t slot);
@@ -142,19 +138,17 @@ class SlotStore final : public ExpertStore, private RequestDesk {
   const ExpertCatalog catalog_;
   const SlotLayout layout_;
   const std::shared_ptr<const ExpertDigests> digests_;
-  MappedMemory arena_;
-  std::byte* first_slot_ = nullptr;  // in arena_, aligned
-  size_t transient_limit_ = 0;       // >= 1
+  SlotArena arena_;
+  size_t transient_limit_ = 0;  // >= 1
 
   // Guarded by mutex.
   std::unique_ptr<EvictionPolicy> policy_;
   std::shared_ptr<Heat> heat_;
   std::vector<Slot> slots_;
   std::vector<uint32_t> free_slots_;
-  std::vector<uint32_t> slot_of_;  // [experts], kNoSlot where it has none
-  std::list<Miss> waiting_;        // for slots, first come first served; an expert stands in it once
-  std::unordered_map<uint32_t, std::list<Miss>::iterator> waiting_of_;  // by expert
-  std::vector<uint32_t> transient_slots_;                               // oldest first
+  std::vector<uint32_t> slot_of_;          // [experts], kNoSlot where it has none
+  WaitingMisses waiting_;                  // for slots
+  std::vector<uint32_t> transient_slots_;  // oldest first
   PrefetchQueue guesses_;
   size_t slots_in_flight_ = 0;    // being read
   size_t guesses_in_flight_ = 0;  // of them, those that nobody has asked for

@@ -42,6 +42,9 @@ class FaultyReader final : public Reader {
   ~FaultyReader() override;
 
   void submit(std::vector<ReadOp> ops) override;
+  void will_read_into(std::vector<std::span<std::byte>> buffers) override {
+    inner_->will_read_into(std::move(buffers));
+  }
   size_t alignment_bytes() const override { return inner_->alignment_bytes(); }
 
   // Operation `number` ends with EIO, also when tried again.

@@ -8,12 +8,12 @@
 #include <memory>
 #include <mutex>
 #include <optional>
-#include <random>
 #include <utility>
 #include <vector>
 
 #include "base/fail.h"
 #include "base/memory.h"
+#include "storage/read_draw.h"
 
 namespace sluice {
 namespace {
@@ -54,22 +54,27 @@ Status check(const FileSet& files, std::span<const Extent> extents) {
 class Probe : public std::enable_shared_from_this<Probe> {
  public:
   Probe(Reader& reader, std::span<const Extent> extents, const ProbeOptions& options)
-      : reader_(reader), extents_(extents), options_(options), random_(options.seed) {}
+      : reader_(reader),
+        options_(options),
+        draw_(extents, options.block_bytes, reader.alignment_bytes(), options.seed) {}
 
   Status make_room() {
     const size_t alignment_bytes = reader_.alignment_bytes();
-    for (const Extent& extent : extents_) {
-      const uint64_t wanted_bytes = block_of(extent, 0).size_bytes;
-      room_bytes_ = std::max<uint64_t>(room_bytes_, wanted_bytes);
-    }
-    // A read that begins anywhere may touch one more unit at either end.
-    room_bytes_ = round_up(room_bytes_, alignment_bytes) + 2 * alignment_bytes;
+    room_bytes_ = draw_.largest_bytes();
     SLUICE_ASSIGN(memory_, MappedMemory::allocate(options_.depth * room_bytes_ + alignment_bytes));
     // The kernel finds the pages now, not while time is taken.
     std::ranges::fill(memory_.bytes(), std::byte{1});
     const auto address = reinterpret_cast<uintptr_t>(memory_.data());
     first_room_ = memory_.data() + (round_up(address, alignment_bytes) - address);
     return {};
+  }
+
+  // Where the reads go, one at a time in each.
+  std::vector<std::span<std::byte>> rooms() const {
+    std::vector<std::span<std::byte>> rooms;
+    for (size_t room = 0; room < options_.depth; ++room)
+      rooms.emplace_back(first_room_ + room * room_bytes_, room_bytes_);
+    return rooms;
   }
 
   Result<ProbeFigures> run() {
@@ -88,23 +93,13 @@ class Probe : public std::enable_shared_from_this<Probe> {
   }
 
  private:
-  Extent block_of(const Extent& extent, uint64_t random) const {
-    const uint64_t blocks = options_.block_bytes == 0 ? 0 : extent.size_bytes / options_.block_bytes;
-    if (blocks == 0) return extent;
-    return {extent.file, extent.offset_bytes + random % blocks * options_.block_bytes, options_.block_bytes};
-  }
-
   // REQUIRES mutex_.
   ReadOp next_op(size_t room) {
-    const uint64_t which = random_() % extents_.size();
-    const Extent block = block_of(extents_[which], random_());
-    const size_t alignment_bytes = reader_.alignment_bytes();
-    const uint64_t begin = round_down(block.offset_bytes, alignment_bytes);
-    const std::span into(first_room_ + room * room_bytes_,
-                         round_up(block.end_bytes(), alignment_bytes) - begin);
+    const DrawnRead read = draw_.next();
+    const std::span into(first_room_ + room * room_bytes_, read.size_bytes);
     ++in_flight_;
-    return {block.file, begin, into, block.end_bytes() - begin,
-            [probe = shared_from_this(), room, wanted = block.size_bytes, began = Clock::now()](
+    return {read.file, read.offset_bytes, into, read.needed_bytes,
+            [probe = shared_from_this(), room, wanted = read.wanted_bytes, began = Clock::now()](
                 const Result<uint64_t>& moved) { probe->on_done(room, wanted, began, moved); }};
   }
 
@@ -154,7 +149,6 @@ class Probe : public std::enable_shared_from_this<Probe> {
   }
 
   Reader& reader_;
-  const std::span<const Extent> extents_;
   const ProbeOptions& options_;
   uint64_t room_bytes_ = 0;
   MappedMemory memory_;
@@ -164,7 +158,7 @@ class Probe : public std::enable_shared_from_this<Probe> {
   std::mutex mutex_;
   std::condition_variable all_ended_;
   // Guarded by mutex_.
-  std::mt19937_64 random_;
+  ReadDraw draw_;
   size_t in_flight_ = 0;
   Clock::time_point end_;
   std::vector<uint64_t> latencies_ns_;
@@ -181,7 +175,10 @@ Result<ProbeFigures> probe_reads(Reader& reader, const FileSet& files, std::span
   SLUICE_TRY(check(files, extents));
   const auto probe = std::make_shared<Probe>(reader, extents, options);
   SLUICE_TRY(probe->make_room());
-  return probe->run();
+  reader.will_read_into(probe->rooms());
+  auto figures = probe->run();
+  reader.will_read_into({});
+  return figures;
 }
 
 Result<ProbeFigures> probe_files(std::span<const FileSpec> specs, std::span<const Extent> extents,

@@ -20,10 +20,8 @@ struct ProbeOptions {
   size_t depth = 16;  // reads in flight, >= 1; the reader must allow as many
   // Reads are begun for so long; those in flight are waited for, so that it takes a read longer.
   std::chrono::nanoseconds limit = std::chrono::milliseconds(300);
-  // Every read is one block of an extent, in which blocks lie side by side; 0, or an extent that holds no
-  // whole block: all of the extent.
-  uint64_t block_bytes = 0;
-  uint64_t seed = 1;  // of the order
+  uint64_t block_bytes = 0;  // see ReadDraw (storage/read_draw.h), which draws the reads
+  uint64_t seed = 1;
   // Called now and then by the thread that waits; may be empty.
   std::function<void(std::chrono::nanoseconds elapsed)> on_progress;
   std::stop_token cancel;

@@ -114,6 +114,37 @@ TEST_P(EveryReader, AnswersEveryReadOnceWithItsBytesBeforeItEnds) {
   }
 }
 
+TEST_P(EveryReader, MemoryThatWasNamedIsFilledLikeAnyOther) {
+  const auto reader = reader_of(4);
+  const auto two_blocks = memory_.bytes().subspan(2 * kBlockBytes, 2 * kBlockBytes);
+  const auto read_all = [&] {
+    std::latch answers(4);
+    const auto done = [&](const Result<uint64_t>& moved) {
+      EXPECT_TRUE(moved.has_value());
+      answers.count_down();
+    };
+    std::ranges::fill(memory_.bytes(), std::byte{0});
+    // In the named memory, in its second half, across its end, and elsewhere.
+    reader->submit({{0, 0, block(1), kBlockBytes, done},
+                    {1, kBlockBytes, block(3), kBlockBytes, done},
+                    {0, 2 * kBlockBytes, memory_.bytes().subspan(5 * kBlockBytes, 2 * kBlockBytes),
+                     2 * kBlockBytes, done},
+                    {1, 3 * kBlockBytes, block(9), kBlockBytes, done}});
+    answers.wait();
+    EXPECT_TRUE(holds(block(1), 0, 0));
+    EXPECT_TRUE(holds(block(3), 1, kBlockBytes));
+    EXPECT_TRUE(holds(memory_.bytes().subspan(5 * kBlockBytes, 2 * kBlockBytes), 0, 2 * kBlockBytes));
+    EXPECT_TRUE(holds(block(9), 1, 3 * kBlockBytes));
+  };
+  reader->will_read_into({block(5), two_blocks, block(1)});
+  read_all();
+  read_all();
+  reader->will_read_into({block(9)});
+  read_all();
+  reader->will_read_into({});
+  read_all();
+}
+
 TEST_P(EveryReader, AnswersOnAThreadOfItsOwnAndTakesReadsFromThere) {
   std::atomic<int> answers = 0;
   {

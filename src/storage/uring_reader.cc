@@ -112,6 +112,12 @@ void UringReader::submit(std::vector<ReadOp> ops) {
   wake();
 }
 
+void UringReader::will_read_into(std::vector<std::span<std::byte>> buffers) {
+  // The ring's thread looks at them only for reads, which it takes over under the same lock.
+  const std::lock_guard lock(mutex_);
+  buffers_.reset(*ring_, std::move(buffers));
+}
+
 void UringReader::wake() {
   const uint64_t one = 1;
   // Fails only when the count is about to overflow, and then the thread is awake.
@@ -168,7 +174,12 @@ void UringReader::ask(uint32_t flight) {
   const int file = files_are_registered_ ? static_cast<int>(op.file) : *files_->descriptor(op.file);
   io_uring_sqe* entry = ::io_uring_get_sqe(ring_.get());
   assert(entry != nullptr);  // the ring has a place for every flight
-  ::io_uring_prep_read(entry, file, rest.data(), size_bytes, progress.next_offset_bytes());
+  const uint64_t offset_bytes = progress.next_offset_bytes();
+  if (const auto place = buffers_.place_of(rest.first(size_bytes))) {
+    ::io_uring_prep_read_fixed(entry, file, rest.data(), size_bytes, offset_bytes, *place);
+  } else {
+    ::io_uring_prep_read(entry, file, rest.data(), size_bytes, offset_bytes);
+  }
   if (files_are_registered_) ::io_uring_sqe_set_flags(entry, IOSQE_FIXED_FILE);
   ::io_uring_sqe_set_data64(entry, flight);
 }

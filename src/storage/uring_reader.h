@@ -16,6 +16,7 @@
 #include "storage/file_set.h"
 #include "storage/read_progress.h"
 #include "storage/reader.h"
+#include "storage/ring_buffers.h"
 
 struct io_uring;  // liburing.h
 
@@ -37,6 +38,7 @@ class UringReader final : public Reader {
   ~UringReader() override;
 
   void submit(std::vector<ReadOp> ops) override;
+  void will_read_into(std::vector<std::span<std::byte>> buffers) override;
   size_t alignment_bytes() const override { return files_->alignment_bytes(); }
 
  private:
@@ -82,6 +84,7 @@ class UringReader final : public Reader {
   std::vector<uint32_t> free_flights_;
   uint64_t wake_count_ = 0;  // what the kernel reads from wake_event_ lands here
   bool is_listening_ = false;
+  RingBuffers buffers_;  // reset by whoever calls will_read_into, while this thread has nothing to do
 
   std::thread thread_;
 };
