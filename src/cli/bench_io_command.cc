@@ -6,6 +6,7 @@
 
 #include "base/fail.h"
 #include "base/machine.h"
+#include "base/memory.h"
 #include "base/units.h"
 #include "cli/find_model.h"
 #include "cli/fio.h"
@@ -16,9 +17,13 @@
 #include "cli/model_options.h"
 #include "cli/progress_line.h"
 #include "storage/choose_reader.h"
+#include "storage/read_draw.h"
 
 namespace sluice {
 namespace {
+
+// fio's direct reads want whole sectors, whatever this file system asks for.
+constexpr size_t kSectorBytes = 4096;
 
 struct BenchIoOptions {
   ModelOptions model;
@@ -56,7 +61,7 @@ class IoBench {
       SLUICE_ASSIGN(const ProbeFigures figures, probe(depth, round));
       ours.push_back(figures);
       if (!uses_fio_) continue;
-      const auto fio = measure_fio(depth);
+      const auto fio = measure_fio(depth, round, figures.reads);
       if (cancel_.stop_requested()) return fail(ErrorCode::kCancelled, "measuring was cancelled");
       if (fio) {
         fio_bytes_per_second.push_back(fio->bytes_per_second);
@@ -79,7 +84,7 @@ class IoBench {
     probe_options.depth = depth;
     probe_options.limit = duration();
     probe_options.block_bytes = subject_.block_bytes;
-    probe_options.seed = round + 1;
+    probe_options.seed = seed_of(round);
     probe_options.cancel = cancel_;
     if (!console_.quiet) {
       probe_options.on_progress = [&](std::chrono::nanoseconds elapsed) { show("sluice", depth, elapsed); };
@@ -87,17 +92,34 @@ class IoBench {
     return probe_reads(*chosen_.reader, *subject_.files, subject_.extents, probe_options);
   }
 
-  Result<FioFigures> measure_fio(size_t depth) {
+  // The very reads that were just measured.
+  Result<FioFigures> measure_fio(size_t depth, size_t round, uint64_t reads) {
     if (!console_.quiet) show("fio", depth, {});
     FioJob job;
-    job.files = subject_.paths;
-    job.block_bytes = subject_.typical_bytes;
+    for (uint32_t file = 0; file < subject_.files->count(); ++file)
+      job.files.emplace_back(subject_.files->name(file));
+    job.reads = reads_for_fio(round, reads);
     job.depth = depth;
-    job.duration = std::chrono::duration_cast<std::chrono::milliseconds>(duration());
     job.direct = subject_.files->is_direct();
     job.uses_io_uring = chosen_.kind == ReaderKind::kUring;
     return run_fio(job);
   }
+
+  std::vector<FioRead> reads_for_fio(size_t round, uint64_t count) const {
+    ReadDraw draw(subject_.extents, subject_.block_bytes, chosen_.reader->alignment_bytes(), seed_of(round));
+    std::vector<FioRead> reads;
+    for (uint64_t i = 0; i < count; ++i) {
+      const DrawnRead read = draw.next();
+      // fio wants the end of a read to lie within the file.
+      const uint64_t rest_bytes =
+          round_down(subject_.files->size_bytes(read.file) - read.offset_bytes, kSectorBytes);
+      const uint64_t size_bytes = std::min(read.size_bytes, rest_bytes);
+      if (size_bytes > 0) reads.push_back({read.file, read.offset_bytes, size_bytes});
+    }
+    return reads;
+  }
+
+  static uint64_t seed_of(size_t round) { return round + 1; }
 
   void show(const char* who, size_t depth, std::chrono::nanoseconds elapsed) {
     const auto total = static_cast<uint64_t>(duration().count());
@@ -225,7 +247,7 @@ Command add_bench_io_command(CLI::App& bench) {
       "  sluice bench io -m DIR                    the experts of a checkpoint\n"
       "  sluice bench io --file big.bin --block 4MiB --depth 8,32\n"
       "Reads as the engine does. Files should be larger than the disk's own cache, and hold real data. fio\n"
-      "reads blocks of the same size, or of the mean size, from the same files, in turn with Sluice.");
+      "then makes the very same reads, in turn with Sluice.");
   return [options](Console& console) { return run_bench_io(*options, console); };
 }
 

@@ -5,6 +5,7 @@
 #include <spawn.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include <cerrno>
 #include <nlohmann/json.hpp>
@@ -99,14 +100,22 @@ std::string_view end_of(std::string_view text) {
   return text.substr(text.size() - std::min(text.size(), kSaidLimitBytes));
 }
 
-// fio separates files by colons.
-std::string escaped(const std::filesystem::path& path) {
-  std::string result;
-  for (const char letter : path.string()) {
-    if (letter == ':' || letter == '\\') result += '\\';
-    result += letter;
+// A name for an open file of this process that other processes can open: short and without white space, which
+// fio's log does not allow.
+std::string name_for_others(const File& file) {
+  return fmt::format("/proc/{}/fd/{}", ::getpid(), file.descriptor());
+}
+
+// `text` in memory, to be read by name.
+Result<File> file_of(std::string_view text) {
+  File file(::memfd_create("fio-input", MFD_CLOEXEC));
+  if (file.descriptor() < 0) return fail(ErrorCode::kIo, "no room for fio's input: {}", errno_text(errno));
+  while (!text.empty()) {
+    const ssize_t written = ::write(file.descriptor(), text.data(), text.size());
+    if (written < 0) return fail(ErrorCode::kIo, "no room for fio's input: {}", errno_text(errno));
+    text.remove_prefix(static_cast<size_t>(written));
   }
-  return result;
+  return file;
 }
 
 // A number at a path of keys.
@@ -118,30 +127,41 @@ std::optional<double> number_at(const json& report, std::string_view pointer) {
 
 }  // namespace
 
-std::vector<std::string> fio_arguments(const FioJob& job) {
-  std::string files;
-  for (const auto& path : job.files) files += (files.empty() ? "" : ":") + escaped(path);
+std::vector<std::string> fio_arguments(const FioJob& job, const std::string& log) {
   return {"fio",
-          "--name=random-reads",
-          "--filename=" + files,
+          "--name=reads",
+          "--read_iolog=" + log,
+          "--replay_no_stall=1",
           "--readonly",
-          "--rw=randread",
-          "--norandommap",
-          "--file_service_type=random",
-          fmt::format("--bs={}", job.block_bytes),
           fmt::format("--iodepth={}", job.depth),
           fmt::format("--direct={}", job.direct ? 1 : 0),
           fmt::format("--ioengine={}", job.uses_io_uring ? "io_uring" : "libaio"),
-          "--time_based",
-          fmt::format("--runtime={}ms", job.duration.count()),
           "--invalidate=0",
           "--output-format=json"};
 }
 
+std::string fio_log(std::span<const FioRead> reads, std::span<const std::string> names) {
+  std::string log = "fio version 2 iolog\n";
+  for (const std::string& name : names) log += name + " add\n" + name + " open\n";
+  for (const FioRead& read : reads) {
+    log += fmt::format("{} read {} {}\n", names[read.file], read.offset_bytes, read.size_bytes);
+  }
+  for (const std::string& name : names) log += name + " close\n";
+  return log;
+}
+
 Result<FioFigures> run_fio(const FioJob& job) {
+  std::vector<File> files;
+  std::vector<std::string> names;
+  for (const auto& path : job.files) {
+    SLUICE_ASSIGN(File file, File::open_read(path));
+    names.push_back(name_for_others(file));
+    files.push_back(std::move(file));
+  }
+  SLUICE_ASSIGN(const File log, file_of(fio_log(job.reads, names)));
   const File output(::memfd_create("fio-output", MFD_CLOEXEC));
   if (output.descriptor() < 0) return fail(ErrorCode::kIo, "no room for fio's output: {}", errno_text(errno));
-  SLUICE_ASSIGN(const int status, run_to_end(fio_arguments(job), output.descriptor()));
+  SLUICE_ASSIGN(const int status, run_to_end(fio_arguments(job, name_for_others(log)), output.descriptor()));
   SLUICE_ASSIGN(const std::string said, all_of(output));
   if (!WIFEXITED(status) || WEXITSTATUS(status) != 0) {
     return fail(ErrorCode::kIo, "fio failed: {}", end_of(said));

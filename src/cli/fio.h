@@ -1,9 +1,9 @@
 // The yardstick for reading: what fio, the usual program for that, gets from the same files.
 #pragma once
 
-#include <chrono>
 #include <cstdint>
 #include <filesystem>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -12,11 +12,16 @@
 
 namespace sluice {
 
+struct FioRead {
+  uint32_t file = 0;  // index into the job's files
+  uint64_t offset_bytes = 0;
+  uint64_t size_bytes = 0;
+};
+
 struct FioJob {
   std::vector<std::filesystem::path> files;
-  uint64_t block_bytes = 0;  // a multiple of what direct reads must be aligned to; no larger than any file
+  std::vector<FioRead> reads;  // at least one; aligned, within the files, none longer than 4 GB
   size_t depth = 1;
-  std::chrono::milliseconds duration{1000};
   bool direct = true;         // past the page cache
   bool uses_io_uring = true;  // otherwise Linux' older asynchronous reads
 };
@@ -27,12 +32,16 @@ struct FioFigures {
   uint64_t p99_latency_ns = 0;
 };
 
-// Runs fio: random reads of blocks, in huge pages as Sluice's own. kNotFound when it is not installed; kIo
-// with the end of what it said when it fails. A Ctrl-C at the terminal ends it early.
+// Runs fio: these reads, in this order, into huge pages as Sluice's own. kNotFound when it is not installed
+// or a file is not there; kIo with the end of what it said when it fails. A Ctrl-C at the terminal ends it
+// early.
 Result<FioFigures> run_fio(const FioJob& job);
 
-// The arguments that say this, the program's name first.
-std::vector<std::string> fio_arguments(const FioJob& job);
+// The arguments that say this, the program's name first; `log` is a file with fio_log's text.
+std::vector<std::string> fio_arguments(const FioJob& job, const std::string& log);
+
+// The reads as fio's "I/O log" of version 2, for files of these names, which have no white space.
+std::string fio_log(std::span<const FioRead> reads, std::span<const std::string> names);
 
 // What fio reports with --output-format=json, perhaps after warnings. kIo when that is not what it is.
 Result<FioFigures> parse_fio_report(std::string_view report);

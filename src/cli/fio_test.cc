@@ -16,18 +16,38 @@ constexpr const char* kReport = R"(note: fio warns
 )";
 
 TEST(Fio, IsToldWhatSluiceDoesItself) {
-  const auto arguments =
-      fio_arguments({{"a.bin", "c:d.bin"}, 13369344, 16, std::chrono::milliseconds(1500), true, true});
+  FioJob job;
+  job.depth = 16;
+  const auto arguments = fio_arguments(job, "/proc/1/fd/7");
   EXPECT_EQ(arguments.front(), "fio");
-  for (const char* expected : {"--filename=a.bin:c\\:d.bin", "--bs=13369344", "--iodepth=16", "--direct=1",
-                               "--ioengine=io_uring", "--runtime=1500ms", "--readonly", "--rw=randread"}) {
+  for (const char* expected : {"--read_iolog=/proc/1/fd/7", "--replay_no_stall=1", "--iodepth=16",
+                               "--direct=1", "--ioengine=io_uring", "--readonly"}) {
     EXPECT_THAT(arguments, Contains(expected));
   }
-  FioJob buffered{{"a"}, 4096};
-  buffered.direct = false;
-  buffered.uses_io_uring = false;
-  EXPECT_THAT(fio_arguments(buffered), Contains("--direct=0"));
-  EXPECT_THAT(fio_arguments(buffered), Not(Contains("--ioengine=io_uring")));
+  job.direct = false;
+  job.uses_io_uring = false;
+  EXPECT_THAT(fio_arguments(job, "log"), Contains("--direct=0"));
+  EXPECT_THAT(fio_arguments(job, "log"), Not(Contains("--ioengine=io_uring")));
+}
+
+TEST(Fio, MakesTheSameReadsInTheSameOrder) {
+  const std::vector<FioRead> reads = {{1, 8192, 4096}, {0, 0, 12288}};
+  const std::vector<std::string> names = {"a", "b"};
+  EXPECT_EQ(fio_log(reads, names),
+            "fio version 2 iolog\n"
+            "a add\na open\nb add\nb open\n"
+            "b read 8192 4096\na read 0 12288\n"
+            "a close\nb close\n");
+}
+
+TEST(Fio, AFileThatIsNotThereIsNamed) {
+  FioJob job;
+  job.files = {"nowhere.bin"};
+  job.reads = {{0, 0, 4096}};
+  const auto figures = run_fio(job);
+  ASSERT_FALSE(figures.has_value());
+  EXPECT_EQ(figures.error().code, ErrorCode::kNotFound);
+  EXPECT_THAT(figures.error().message, HasSubstr("nowhere.bin"));
 }
 
 TEST(Fio, ItsReportIsReadAfterItsWarnings) {

@@ -1,7 +1,6 @@
 #include "cli/io_subject.h"
 
 #include <algorithm>
-#include <set>
 
 #include "base/fail.h"
 #include "base/memory.h"
@@ -13,8 +12,7 @@
 namespace sluice {
 namespace {
 
-// fio's direct reads want whole sectors, whatever this file system asks for.
-constexpr size_t kSectorBytes = 4096;
+constexpr size_t kSectorBytes = 4096;  // what direct reads are aligned to, at least
 
 Result<FileSpec> spec_of(const std::filesystem::path& path) {
   std::error_code error;
@@ -41,18 +39,15 @@ Result<IoSubject> experts_subject(const std::filesystem::path& folder) {
   IoSubject subject;
   SLUICE_ASSIGN(subject.files, open_files(checkpoint.files()));
   const SlotLayout layout(storage.catalog(), subject.files->alignment_bytes());
-  std::set<uint32_t> used;
   uint64_t total_bytes = 0;
   for (uint32_t expert = 0; expert < storage.catalog().expert_count(); ++expert) {
     for (const SlotRead& read : layout.reads(expert)) {
       subject.extents.push_back({read.file, read.offset_bytes, read.needed_bytes});
       subject.largest_bytes = std::max(subject.largest_bytes, read.size_bytes);
       total_bytes += read.size_bytes;
-      used.insert(read.file);
     }
   }
-  for (const uint32_t file : used) subject.paths.push_back(checkpoint.files()[file]);
-  subject.typical_bytes = round_up(total_bytes / subject.extents.size(), kSectorBytes);
+  subject.typical_bytes = total_bytes / subject.extents.size();
   subject.name = fmt::format("the {} reads of {}'s experts, {} each on average", subject.extents.size(),
                              folder.string(), format_bytes(subject.typical_bytes));
   return subject;
@@ -60,8 +55,7 @@ Result<IoSubject> experts_subject(const std::filesystem::path& folder) {
 
 Result<IoSubject> blocks_subject(const std::filesystem::path& path, uint64_t block_bytes) {
   IoSubject subject;
-  subject.paths = {path};
-  SLUICE_ASSIGN(subject.files, open_files(subject.paths));
+  SLUICE_ASSIGN(subject.files, open_files({path}));
   const uint64_t file_bytes = subject.files->size_bytes(0);
   subject.block_bytes = round_up(block_bytes, kSectorBytes);
   if (block_bytes == 0 || subject.block_bytes > file_bytes) {

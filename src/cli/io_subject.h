@@ -16,12 +16,9 @@ namespace sluice {
 struct IoSubject {
   std::string name;  // for people
   std::shared_ptr<const FileSet> files;
-  std::vector<std::filesystem::path> paths;  // of the files that are read
   std::vector<Extent> extents;
-  uint64_t block_bytes = 0;  // what one read takes of an extent; 0: all of it
-  // The size of all reads, or their mean where they differ, as direct reads want it: what is in flight, and
-  // what fio's reads are to be.
-  uint64_t typical_bytes = 0;
+  uint64_t block_bytes = 0;    // what one read takes of an extent; 0: all of it
+  uint64_t typical_bytes = 0;  // the size of all reads, or their mean where they differ
   uint64_t largest_bytes = 0;
 };
 
