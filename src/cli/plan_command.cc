@@ -46,15 +46,9 @@ struct Planned {
 
 Result<MachineRates> measure(const Checkpoint& checkpoint, const ExpertCatalog& catalog, ReaderKind reader,
                              size_t threads) {
-  std::vector<FileSpec> specs;
-  for (const auto& path : checkpoint.files()) {
-    std::error_code error;
-    specs.push_back({path, std::filesystem::file_size(path, error)});
-    if (error) return fail(ErrorCode::kNotFound, "{}: {}", path.string(), error.message());
-  }
   SLUICE_ASSIGN(const auto interrupts, Interrupts::catch_them());
   const InterruptWatch watch(interrupts);
-  return measure_rates(catalog, specs, reader, threads, watch.token());
+  return measure_rates(checkpoint, catalog, reader, threads, watch.token());
 }
 
 Result<Planned> make_plan(const PlanOptions& options) {

@@ -5,6 +5,7 @@
 #include <chrono>
 #include <cstring>
 
+#include "base/fail.h"
 #include "base/memory.h"
 #include "base/thread_pool.h"
 #include "experts/slot_layout.h"
@@ -113,9 +114,15 @@ TokenCost expected_cost(const TokenWork& work, const MachineRates& rates, double
   return cost;
 }
 
-Result<MachineRates> measure_rates(const ExpertCatalog& catalog, std::span<const FileSpec> files,
+Result<MachineRates> measure_rates(const Checkpoint& checkpoint, const ExpertCatalog& catalog,
                                    ReaderKind reader, size_t threads, const std::stop_token& cancel) {
   MachineRates rates;
+  std::vector<FileSpec> files;
+  for (const auto& path : checkpoint.files()) {
+    std::error_code error;
+    files.push_back({path, std::filesystem::file_size(path, error)});
+    if (error) return fail(ErrorCode::kNotFound, "{}: {}", path.string(), error.message());
+  }
   ProbeOptions probe;
   probe.cancel = cancel;
   SLUICE_ASSIGN(const ProbeFigures read, probe_files(files, extents_of(catalog), reader, probe));

@@ -2,14 +2,13 @@
 #pragma once
 
 #include <cstdint>
-#include <span>
 #include <stop_token>
 
 #include "base/extent.h"
+#include "checkpoint/checkpoint.h"
 #include "experts/catalog.h"
 #include "sluice/result.h"
 #include "sluice/streaming.h"
-#include "storage/file_set.h"
 
 namespace sluice {
 
@@ -44,9 +43,9 @@ double expected_hit_rate(double capacity_share);
 
 TokenCost expected_cost(const TokenWork& work, const MachineRates& rates, double capacity_share);
 
-// Measures for about half a second. `files` in the order that the catalog's extents number them; errors as
-// probe_files (storage/read_probe.h).
-Result<MachineRates> measure_rates(const ExpertCatalog& catalog, std::span<const FileSpec> files,
+// Measures for about half a second, with the checkpoint's own experts. kNotFound when a file has gone; errors
+// as probe_files (storage/read_probe.h).
+Result<MachineRates> measure_rates(const Checkpoint& checkpoint, const ExpertCatalog& catalog,
                                    ReaderKind reader, size_t threads, const std::stop_token& cancel = {});
 
 }  // namespace sluice

@@ -14,9 +14,13 @@ namespace {
 constexpr uint32_t kTopics = 64;
 constexpr float kTopicShare = 0.7F;        // of the embedding's amplitude
 constexpr float kOwnShare = 0.714F;        // together of unit variance
-constexpr float kTopicGain = 16;           // of the head for the topic, over sqrt(hidden)
+constexpr float kTopicGain = 6;            // of the head for the topic, over sqrt(hidden)
 constexpr float kUnitSpread = 1.7320508F;  // uniform in ± this has variance 1
 constexpr float kNormSpread = 0.1F;
+// What a layer adds to the residual streams, in proportion: little, as in a trained model, so that what the
+// next router will choose can be guessed from what this one saw. At this gain 86 to 91 of 100 guesses that
+// are read are of use, about as many as with tiny-v4's trained routers.
+constexpr float kBranchGain = 0.25F;
 
 // What the widths do not share; everything else is Flash's.
 struct Width {
@@ -118,16 +122,18 @@ class TensorList {
     add(name + ".weight", DType::kBF16, {rows, cols}, bf16_values(random(name), 0, spread));
   }
 
-  void add_fp8(const std::string& name, uint64_t rows, uint64_t cols) {
+  // `gain`: of the product's spread, about.
+  void add_fp8(const std::string& name, uint64_t rows, uint64_t cols, float gain = 1) {
     const auto blocks = [](uint64_t size) { return (size + 127) / 128; };
     add(name + ".weight", DType::kF8E4M3, {rows, cols}, fp8_codes(random(name)));
     add(name + ".scale", DType::kF8E8M0, {blocks(rows), blocks(cols)},
-        fp8_scales(random(name + ".scale"), cols));
+        fp8_scales(random(name + ".scale"), cols, gain));
   }
 
-  void add_mxfp4(const std::string& name, uint64_t rows, uint64_t cols) {
+  void add_mxfp4(const std::string& name, uint64_t rows, uint64_t cols, float gain = 1) {
     add(name + ".weight", DType::kI8, {rows, cols / 2}, mxfp4_codes(random(name)));
-    add(name + ".scale", DType::kF8E8M0, {rows, cols / 32}, mxfp4_scales(random(name + ".scale"), cols));
+    add(name + ".scale", DType::kF8E8M0, {rows, cols / 32},
+        mxfp4_scales(random(name + ".scale"), cols, gain));
   }
 
   void add_hyper_connection(const std::string& name, uint64_t rows, uint64_t scales) {
@@ -151,12 +157,12 @@ class TensorList {
     add_router(prefix + "ffn.gate", hashed);
     const uint64_t inner = config_.moe_intermediate_size;
     add_fp8(prefix + "ffn.shared_experts.w1", inner, D_);
-    add_fp8(prefix + "ffn.shared_experts.w2", D_, inner);
+    add_fp8(prefix + "ffn.shared_experts.w2", D_, inner, kBranchGain);
     add_fp8(prefix + "ffn.shared_experts.w3", inner, D_);
     for (uint32_t e = 0; e < config_.n_routed_experts; ++e) {
       const std::string expert = fmt::format("{}ffn.experts.{}.", prefix, e);
       add_mxfp4(expert + "w1", inner, D_);
-      add_mxfp4(expert + "w2", D_, inner);
+      add_mxfp4(expert + "w2", D_, inner, kBranchGain);
       add_mxfp4(expert + "w3", inner, D_);
     }
   }
@@ -171,7 +177,7 @@ class TensorList {
     add_norm(prefix + "kv_norm.weight", config_.head_dim);
     add_f32(prefix + "attn_sink", {config_.num_attention_heads}, 0, 1);
     add_fp8(prefix + "wo_a", o_width, heads_width / config_.o_groups);
-    add_fp8(prefix + "wo_b", D_, o_width);
+    add_fp8(prefix + "wo_b", D_, o_width, kBranchGain);
     if (ratio != 0) add_compressor(prefix + "compressor.", ratio, config_.head_dim);
     if (ratio != 4) return;
     add_fp8(prefix + "indexer.wq_b", uint64_t{config_.index_n_heads} * config_.index_head_dim,

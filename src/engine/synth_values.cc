@@ -33,8 +33,8 @@ uint64_t bf16_bits(float value) {
   return std::bit_cast<uint32_t>(value) >> 16;
 }
 
-MakeWords scales(RandomWords random, uint64_t cols, double mean_square) {
-  const double right = -0.5 * std::log2(mean_square * static_cast<double>(cols));
+MakeWords scales(RandomWords random, uint64_t cols, double mean_square, float gain) {
+  const double right = std::log2(gain) - 0.5 * std::log2(mean_square * static_cast<double>(cols));
   const auto above = static_cast<uint64_t>(kScaleBias + static_cast<int>(std::ceil(right)));
   constexpr uint64_t kOnes = 0x0101010101010101U;
   return [=](uint64_t first_word, std::span<uint64_t> words) {
@@ -76,12 +76,12 @@ MakeWords fp8_codes(RandomWords random) {
   };
 }
 
-MakeWords mxfp4_scales(RandomWords random, uint64_t cols) {
-  return scales(random, cols, kMxfp4MeanSquare);
+MakeWords mxfp4_scales(RandomWords random, uint64_t cols, float gain) {
+  return scales(random, cols, kMxfp4MeanSquare, gain);
 }
 
-MakeWords fp8_scales(RandomWords random, uint64_t cols) {
-  return scales(random, cols, kFp8MeanSquare);
+MakeWords fp8_scales(RandomWords random, uint64_t cols, float gain) {
+  return scales(random, cols, kFp8MeanSquare, gain);
 }
 
 MakeWords bf16_values(RandomWords random, float mean, float spread) {

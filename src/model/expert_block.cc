@@ -101,15 +101,26 @@ void guess_next_layer(const ForwardContext& context, const RoutedExperts& expert
                          chunk.tokens() > 1);
 }
 
+// Puts a script's experts, where it has some, in the place of the router's.
+void follow_script(const ForwardContext& context, uint32_t layer, const Chunk& chunk,
+                   const Routing& routing) {
+  const size_t k = context.config.num_experts_per_tok;
+  for (size_t t = 0; t < chunk.tokens(); ++t) {
+    const auto scripted = context.script->experts(layer, chunk.first_position + t);
+    std::ranges::copy(scripted, routing.experts + t * k);
+  }
+}
+
 // Routes the chunk, and shows the observer how.
 Routing route_observed(const ForwardContext& context, const RouterWeights& router, uint32_t layer,
                        const float* x, const Chunk& chunk) {
-  if (context.observer == nullptr) return route(context, router, x, chunk);
   const PartTimer timer(context, PassPart::kRouting, layer);
   const size_t k = context.config.num_experts_per_tok;
   const size_t expert_count = context.config.n_routed_experts;
-  std::vector<float> scores(chunk.tokens() * expert_count);
-  const Routing routing = route(context, router, x, chunk, scores.data());
+  std::vector<float> scores(context.observer == nullptr ? 0 : chunk.tokens() * expert_count);
+  const Routing routing = route(context, router, x, chunk, scores.empty() ? nullptr : scores.data());
+  if (context.script != nullptr) follow_script(context, layer, chunk, routing);
+  if (context.observer == nullptr) return routing;
   for (size_t t = 0; t < chunk.tokens(); ++t) {
     const uint64_t position = chunk.first_position + t;
     if (!router.table)

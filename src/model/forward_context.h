@@ -2,11 +2,13 @@
 #pragma once
 
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <span>
 
 #include "base/thread_pool.h"
 #include "checkpoint/config.h"
+#include "model/route_script.h"
 #include "model/workspace.h"
 
 namespace sluice {
@@ -20,6 +22,7 @@ enum class PassPart {
   kExpert,   // one routed expert
   kMixing,   // summing the experts, and the hyper-connection around them
 };
+inline constexpr size_t kPassParts = 6;
 
 // Looks into a forward pass: for `verify`, routing traces and tests. Called on the thread that runs the pass,
 // once per token and layer; the spans end with the call.
@@ -48,7 +51,8 @@ struct ForwardContext {
   const ModelConfig& config;
   ThreadPool& pool;
   Workspace& workspace;
-  ForwardObserver* observer;  // may be null
+  ForwardObserver* observer;            // may be null
+  const RouteScript* script = nullptr;  // may be null: the routers decide
 };
 
 // Tells the observer, if there is one, how long a part of a pass took: from here to the end of the scope.

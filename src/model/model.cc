@@ -74,7 +74,7 @@ uint64_t Model::workspace_bytes(const ModelConfig& config, size_t max_chunk_toke
 }
 
 ForwardContext Model::context(ForwardObserver* observer) {
-  return {parts_.config, *parts_.pool, workspace_, observer};
+  return {parts_.config, *parts_.pool, workspace_, observer, script_};
 }
 
 Status Model::check_chunk(const SequenceState& state, std::span<const int32_t> ids) const {
@@ -135,20 +135,29 @@ const RouterWeights* Model::router_after(uint32_t layer) const {
   return next.table ? nullptr : &next;
 }
 
+// What is known of a token's experts at a hash layer before anything is computed: all of them.
+void Model::append_certain_experts(const Chunk& chunk, size_t token, uint32_t layer,
+                                   std::vector<uint32_t>& experts) const {
+  if (script_ != nullptr) {
+    const auto scripted = script_->experts(layer, chunk.first_position + token);
+    experts.insert(experts.end(), scripted.begin(), scripted.end());
+    if (!scripted.empty()) return;
+  }
+  const ExpertTable& table = *parts_.weights.layers[layer].router.table;
+  for (uint32_t rank = 0; rank < config().num_experts_per_tok; ++rank) {
+    experts.push_back(table.expert(static_cast<uint32_t>(chunk.ids[token]), rank));
+  }
+}
+
 // Hash layers' experts follow from the ids alone: they are read while the layers before them are computed.
-void Model::fetch_certain_experts(std::span<const int32_t> ids) {
+void Model::fetch_certain_experts(const Chunk& chunk) {
   for (uint32_t layer = 0; layer < parts_.weights.layers.size(); ++layer) {
-    const RouterWeights& router = parts_.weights.layers[layer].router;
-    if (!router.table) continue;
+    if (!parts_.weights.layers[layer].router.table) continue;
     std::vector<uint32_t> experts;
-    for (const int32_t id : ids) {
-      for (uint32_t rank = 0; rank < config().num_experts_per_tok; ++rank) {
-        experts.push_back(router.table->expert(static_cast<uint32_t>(id), rank));
-      }
-    }
+    for (size_t t = 0; t < chunk.tokens(); ++t) append_certain_experts(chunk, t, layer, experts);
     std::ranges::sort(experts);
     experts.erase(std::unique(experts.begin(), experts.end()), experts.end());
-    parts_.expert_store->prefetch(layer, experts, Foresight::kCertain, ids.size() > 1);
+    parts_.expert_store->prefetch(layer, experts, Foresight::kCertain, chunk.tokens() > 1);
   }
 }
 
@@ -156,7 +165,7 @@ Status Model::extend(SequenceState& state, std::span<const int32_t> ids, float* 
                      ForwardObserver* observer) {
   SLUICE_TRY(check_chunk(state, ids));
   const Chunk chunk{ids, state.position()};
-  fetch_certain_experts(ids);
+  fetch_certain_experts(chunk);
   const size_t hidden = config().hidden_size;
   for (size_t t = 0; t < ids.size(); ++t) {
     float* token_streams = streams + t * streams_width();

@@ -52,6 +52,9 @@ class Model {
   Status extend(SequenceState& state, std::span<const int32_t> ids, float* streams,
                 ForwardObserver* observer = nullptr);
 
+  // From now on `script`, which must outlive its use, says which experts are used; null: the routers do.
+  void follow(const RouteScript* script) { script_ = script; }
+
   // logits [count, V] of the tokens after those whose streams [count, hc, D] are given.
   void logits(const float* streams, size_t count, float* logits);
 
@@ -67,7 +70,9 @@ class Model {
   Model(ModelParts parts, Workspace workspace, size_t max_chunk_tokens);
 
   Status check_chunk(const SequenceState& state, std::span<const int32_t> ids) const;
-  void fetch_certain_experts(std::span<const int32_t> ids);
+  void fetch_certain_experts(const Chunk& chunk);
+  void append_certain_experts(const Chunk& chunk, size_t token, uint32_t layer,
+                              std::vector<uint32_t>& experts) const;
   // The router that follows the layer, as far as it can be run ahead.
   const RouterWeights* router_after(uint32_t layer) const;
   Status run_layer(const LayerWeights& weights, uint32_t layer, const Chunk& chunk, LayerState& state,
@@ -81,6 +86,7 @@ class Model {
   ModelParts parts_;
   Workspace workspace_;
   size_t max_chunk_tokens_;
+  const RouteScript* script_ = nullptr;
   SweptRoutes swept_;
   Rope window_rope_;      // layers that see the window only
   Rope compressed_rope_;  // layers with a compressor

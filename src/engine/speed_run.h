@@ -1,0 +1,39 @@
+// A run whose text nobody reads: random ids in, random ids out, to see how fast that goes and why not faster.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <stop_token>
+
+#include "engine/part_times.h"
+#include "engine/telemetry.h"
+#include "engine/trace_routes.h"
+#include "sluice/engine.h"
+
+namespace sluice {
+
+struct SpeedRunOptions {
+  uint64_t prompt_tokens = 16;  // >= 1
+  uint64_t new_tokens = 0;      // 0: only the prompt. The first half of them is not counted: caches fill
+  uint64_t seed = 1;            // of the ids
+  const TraceRoutes* routes = nullptr;  // null: the model's own routers
+  std::function<void(uint64_t tokens_done, uint64_t tokens_total)> on_progress;  // may be empty
+  std::stop_token cancel;
+};
+
+struct SpeedFigures {
+  TelemetrySample sample;
+  PartTimes::Times part_ns{};
+  // What no part has: the output matrix, sampling.
+  uint64_t rest_ns() const;
+};
+
+struct SpeedRun {
+  SpeedFigures prefill;
+  SpeedFigures decode;  // of the second half
+};
+
+// kCancelled, and the errors of Session::generate. One at a time of an engine.
+Result<SpeedRun> run_for_speed(Engine& engine, const SpeedRunOptions& options);
+
+}  // namespace sluice

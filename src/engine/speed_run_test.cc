@@ -1,0 +1,106 @@
+#include "engine/speed_run.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <vector>
+
+#include "engine/loaded_model.h"
+
+namespace sluice {
+namespace {
+
+using testing::HasSubstr;
+
+std::unique_ptr<Engine> open_tiny(uint64_t context_tokens = 64) {
+  EngineOptions options;
+  options.model_folder = SLUICE_SOURCE_DIR "/models/tiny-v4";
+  options.cache = CacheSize{.percent = 25};
+  options.threads = 1;
+  options.context_tokens = context_tokens;
+  auto engine = Engine::open(options);
+  if (!engine) ADD_FAILURE() << engine.error().message;
+  return engine ? std::move(*engine) : nullptr;
+}
+
+TEST(SpeedRun, CountsThePromptAndTheSecondHalfOfTheNewTokens) {
+  const auto engine = open_tiny();
+  ASSERT_TRUE(engine);
+  std::vector<uint64_t> progress;
+  SpeedRunOptions options;
+  options.prompt_tokens = 5;
+  options.new_tokens = 8;
+  options.on_progress = [&](uint64_t done, uint64_t total) {
+    EXPECT_EQ(total, 13U);
+    progress.push_back(done);
+  };
+  const auto run = run_for_speed(*engine, options);
+  ASSERT_TRUE(run.has_value()) << run.error().message;
+  EXPECT_EQ(run->prefill.sample.tokens, 5U);
+  EXPECT_EQ(run->decode.sample.tokens, 3U);  // 8, but for the prompt's own and the first half
+  const ModelConfig& config = engine->loaded().checkpoint.config();
+  const StreamCounters& spent = run->decode.sample.spent;
+  EXPECT_LE(spent.hits + spent.misses, 3U * config.num_hidden_layers * config.num_experts_per_tok);
+  EXPECT_GE(spent.hits + spent.misses, 3U * config.num_hidden_layers);
+  EXPECT_EQ(progress.back(), 13U);
+  for (const SpeedFigures& figures : {run->prefill, run->decode}) {
+    uint64_t sum_ns = figures.rest_ns();
+    for (const uint64_t part_ns : figures.part_ns) sum_ns += part_ns;
+    EXPECT_EQ(sum_ns, figures.sample.interval_ns);
+    EXPECT_GT(figures.part_ns[static_cast<size_t>(PassPart::kExpert)], 0U);
+  }
+}
+
+// Every token is routed alike: after the first one there is nothing to read.
+TEST(SpeedRun, FollowsATrace) {
+  const auto engine = open_tiny();
+  ASSERT_TRUE(engine);
+  const ModelConfig& config = engine->loaded().checkpoint.config();
+  Trace trace;
+  trace.header = {.model = "one",
+                  .layers = config.num_hidden_layers,
+                  .experts = config.n_routed_experts,
+                  .experts_per_token = config.num_experts_per_tok,
+                  .expert_bytes = 1};
+  std::vector<uint32_t> experts;
+  std::vector<float> weights;
+  for (uint32_t rank = 0; rank < config.num_experts_per_tok; ++rank) {
+    experts.push_back(2 * rank + 1);
+    weights.push_back(1);
+  }
+  for (uint32_t token = 0; token < 12; ++token) {
+    for (uint32_t layer = 0; layer < config.num_hidden_layers; ++layer)
+      trace.routes.push_back({TracePhase::kDecode, token, layer, experts, weights, {}});
+  }
+  const auto routes = TraceRoutes::create(trace, config);
+  ASSERT_TRUE(routes.has_value()) << routes.error().message;
+  SpeedRunOptions options;
+  options.prompt_tokens = 2;
+  options.new_tokens = 10;
+  options.routes = &*routes;
+  const auto run = run_for_speed(*engine, options);
+  ASSERT_TRUE(run.has_value()) << run.error().message;
+  EXPECT_EQ(run->decode.sample.spent.misses, 0U);
+  EXPECT_EQ(run->decode.sample.spent.hits, 4U * config.num_hidden_layers * config.num_experts_per_tok);
+}
+
+TEST(SpeedRun, SaysWhenTheContextIsTooSmallAndWhenItWasCancelled) {
+  const auto engine = open_tiny(8);
+  ASSERT_TRUE(engine);
+  SpeedRunOptions options;
+  options.prompt_tokens = 4;
+  options.new_tokens = 8;
+  const auto full = run_for_speed(*engine, options);
+  ASSERT_FALSE(full.has_value());
+  EXPECT_EQ(full.error().code, ErrorCode::kOutOfBudget);
+  EXPECT_THAT(full.error().message, HasSubstr("12 tokens do not fit the context of 8"));
+  std::stop_source stop;
+  stop.request_stop();
+  options.cancel = stop.get_token();
+  const auto cancelled = run_for_speed(*engine, options);
+  ASSERT_FALSE(cancelled.has_value());
+  EXPECT_EQ(cancelled.error().code, ErrorCode::kCancelled);
+}
+
+}  // namespace
+}  // namespace sluice
