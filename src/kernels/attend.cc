@@ -3,24 +3,123 @@
 #include <algorithm>
 #include <cmath>
 
-#include "kernels/vector_ops.h"
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "kernels/attend.cc"
+#include "hwy/foreach_target.h"
+// After foreach_target.h, which includes this file once per target.
+#include "hwy/contrib/math/math-inl.h"
+#include "hwy/highway.h"
+#include "kernels/score_rows-inl.h"
 
+HWY_BEFORE_NAMESPACE();
+namespace sluice::HWY_NAMESPACE {
+
+// Rows that stay in a core's cache between being scored and being added up: 64 KB of them at 512 columns.
+constexpr size_t kBlockRows = 32;
+
+// Softmax over what has been seen so far, of one head.
+struct HeadSoftmax {
+  float largest;  // of the scores
+  float total;    // sum of exp(score - largest)
+};
+
+// Turns the scores of a block (padded with -infinity to kBlockRows) into weights against the new largest
+// score. Returns what everything that was added before must be multiplied by.
+float weigh_block(float scale, float* HWY_RESTRICT scores, HeadSoftmax& softmax) {
+  const ScoreTag tag;
+  const size_t lanes = hn::Lanes(tag);
+  auto largest = hn::Set(tag, softmax.largest);
+  for (size_t r = 0; r < kBlockRows; r += lanes) {
+    const auto score = hn::Mul(hn::LoadU(tag, scores + r), hn::Set(tag, scale));
+    hn::StoreU(score, tag, scores + r);
+    largest = hn::Max(largest, score);
+  }
+  const float new_largest = hn::GetLane(hn::MaxOfLanes(tag, largest));
+  const float kept = std::exp(softmax.largest - new_largest);
+  auto total = hn::Zero(tag);
+  for (size_t r = 0; r < kBlockRows; r += lanes) {
+    const auto weight = hn::Exp(tag, hn::Sub(hn::LoadU(tag, scores + r), hn::Set(tag, new_largest)));
+    hn::StoreU(weight, tag, scores + r);
+    total = hn::Add(total, weight);
+  }
+  softmax = {new_largest, softmax.total * kept + hn::GetLane(hn::SumOfLanes(tag, total))};
+  return kept;
+}
+
+// Columns [first, first + count) of rows and outputs; count < lanes.
+struct SomeColumns {
+  size_t first, count;
+  ScoreVector load(const float* row) const { return load_some(row + first, count); }
+  void store(ScoreVector values, float* row) const { store_some(values, row + first, count); }
+};
+// Those of a whole vector.
+struct VectorColumns {
+  size_t first;
+  ScoreVector load(const float* row) const { return hn::LoadU(ScoreTag(), row + first); }
+  void store(ScoreVector values, float* row) const { hn::StoreU(values, ScoreTag(), row + first); }
+};
+
+// out[h] = out[h] * kept[h] + sum over rows of weights[h][r] * row, at some columns.
+template <size_t kHeads, class Columns>
+void add_columns(std::span<const float* const> rows, const float (&weights)[kHeads][kBlockRows],
+                 const float (&kept)[kHeads], Columns columns, size_t width, float* HWY_RESTRICT out) {
+  const ScoreTag tag;
+  ScoreVector sums[kHeads];
+  for (size_t h = 0; h < kHeads; ++h) sums[h] = hn::Mul(columns.load(out + h * width), hn::Set(tag, kept[h]));
+  for (size_t r = 0; r < rows.size(); ++r) {
+    const auto values = columns.load(rows[r]);
+    for (size_t h = 0; h < kHeads; ++h) sums[h] = hn::MulAdd(hn::Set(tag, weights[h][r]), values, sums[h]);
+  }
+  for (size_t h = 0; h < kHeads; ++h) columns.store(sums[h], out + h * width);
+}
+
+template <size_t kHeads>
+void attend_group(const float* q, std::span<const float* const> rows, size_t width, float scale,
+                  const float* sinks, float* out) {
+  const size_t lanes = hn::Lanes(ScoreTag());
+  HeadSoftmax softmax[kHeads];
+  for (size_t h = 0; h < kHeads; ++h) softmax[h] = {sinks[h], 1};
+  std::fill_n(out, kHeads * width, 0.0F);
+  float weights[kHeads][kBlockRows];
+  float kept[kHeads];
+  for (size_t begin = 0; begin < rows.size(); begin += kBlockRows) {
+    const auto block = rows.subspan(begin, std::min(kBlockRows, rows.size() - begin));
+    score_rows_on_target(q, kHeads, block, width, weights[0], kBlockRows);
+    for (size_t h = 0; h < kHeads; ++h) {
+      std::fill(weights[h] + block.size(), weights[h] + kBlockRows, -INFINITY);
+      kept[h] = weigh_block(scale, weights[h], softmax[h]);
+    }
+    size_t c = 0;
+    for (; c + lanes <= width; c += lanes) add_columns(block, weights, kept, VectorColumns{c}, width, out);
+    if (c < width) add_columns(block, weights, kept, SomeColumns{c, width - c}, width, out);
+  }
+  for (size_t h = 0; h < kHeads; ++h) {
+    const float share = 1 / softmax[h].total;
+    for (size_t c = 0; c < width; ++c) out[h * width + c] *= share;
+  }
+}
+
+void attend_on_target(const float* q, size_t heads, std::span<const float* const> rows, size_t width,
+                      float scale, const float* sinks, float* out) {
+  size_t h = 0;
+  for (; h + kAttendHeads <= heads; h += kAttendHeads)
+    attend_group<kAttendHeads>(q + h * width, rows, width, scale, sinks + h, out + h * width);
+  for (; h < heads; ++h) attend_group<1>(q + h * width, rows, width, scale, sinks + h, out + h * width);
+}
+
+}  // namespace sluice::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
 namespace sluice {
+namespace {
+HWY_EXPORT(attend_on_target);
+}
 
-void attend(const float* q, std::span<const float* const> rows, size_t width, float scale, float sink,
-            float* scores, float* out) {
-  float largest = sink;
-  for (size_t i = 0; i < rows.size(); ++i) {
-    scores[i] = dot(q, rows[i], width) * scale;
-    largest = std::max(largest, scores[i]);
-  }
-  float total = std::exp(sink - largest);
-  for (size_t i = 0; i < rows.size(); ++i) {
-    scores[i] = std::exp(scores[i] - largest);
-    total += scores[i];
-  }
-  std::fill_n(out, width, 0.0F);
-  for (size_t i = 0; i < rows.size(); ++i) add_scaled(scores[i] / total, rows[i], width, out);
+void attend(const float* q, size_t heads, std::span<const float* const> rows, size_t width, float scale,
+            const float* sinks, float* out) {
+  HWY_DYNAMIC_DISPATCH(attend_on_target)(q, heads, rows, width, scale, sinks, out);
 }
 
 }  // namespace sluice
+#endif  // HWY_ONCE

@@ -1,4 +1,4 @@
-// Softmax attention of one query head over a list of rows that are key and value at once, with a sink.
+// Softmax attention of several query heads over rows that are key and value at once, with sinks.
 #pragma once
 
 #include <cstddef>
@@ -6,10 +6,17 @@
 
 namespace sluice {
 
-// out[width] = sum over rows of p(row) * row, where p is the softmax of {scale * q.row for each row, sink}
-// and the sink's share adds no value (deepseek-v4.md, Attention). Rows are summed in the order given.
-//   q [width]; rows: pointers to [width] each; scores: scratch, one float per row; out must not overlap q.
-void attend(const float* q, std::span<const float* const> rows, size_t width, float scale, float sink,
-            float* scores, float* out);
+// Heads that share one pass over the rows: a row is loaded once for all of them.
+inline constexpr size_t kAttendHeads = 8;
+
+// out[h] = sum over rows of p(h, row) * row, where p is the softmax of {scale * q[h].row for each row,
+// sinks[h]} and the sink's share adds no value (deepseek-v4.md, Attention). One pass: blocks of rows are
+// scored, weighted against the largest score so far, and added up, with what was added before rescaled when a
+// larger one comes (Milakov and Gimelshein, "Online normalizer calculation for softmax", 2018). A head's bits
+// depend on its query and the rows, in their order, alone.
+//   q [heads, width], fastest with multiples of kAttendHeads; rows: pointers to [width] each; sinks [heads];
+//   out [heads, width] must not overlap q or rows.
+void attend(const float* q, size_t heads, std::span<const float* const> rows, size_t width, float scale,
+            const float* sinks, float* out);
 
 }  // namespace sluice

@@ -5,59 +5,75 @@
 #include <array>
 #include <cmath>
 #include <random>
+#include <tuple>
 #include <vector>
 
 namespace sluice {
 namespace {
 
-TEST(Attend, IsSoftmaxOverRowsAndSink) {
-  constexpr size_t kWidth = 19;
-  constexpr size_t kRows = 11;
+class Attend : public testing::TestWithParam<std::tuple<size_t, size_t, size_t>> {};
+
+INSTANTIATE_TEST_SUITE_P(Shapes, Attend,
+                         testing::Combine(testing::Values(1, 8, 11), testing::Values(1, 31, 32, 100),
+                                          testing::Values(2, 19, 64)));
+
+TEST_P(Attend, IsSoftmaxOverRowsAndSink) {
+  const auto [heads, row_count, width] = GetParam();
   std::mt19937 random(7);
   std::normal_distribution<float> normal;
-  std::vector<float> q(kWidth);
-  std::vector<std::vector<float>> data(kRows, std::vector<float>(kWidth));
-  for (auto& value : q) value = normal(random);
+  std::vector<float> q(heads * width);
+  std::vector<float> sinks(heads);
+  std::vector<float> data(row_count * width);
+  for (auto* values : {&q, &sinks, &data}) {
+    for (auto& value : *values) value = 2 * normal(random);
+  }
   std::vector<const float*> rows;
-  for (auto& row : data) {
-    for (auto& value : row) value = normal(random);
-    rows.push_back(row.data());
-  }
-  std::vector<float> scores(kRows);
-  std::vector<float> out(kWidth);
-  attend(q.data(), rows, kWidth, 0.25F, 0.7F, scores.data(), out.data());
-
-  std::vector<double> weights;
-  double total = std::exp(0.7);
-  for (const auto& row : data) {
-    double score = 0;
-    for (size_t i = 0; i < kWidth; ++i) score += double{q[i]} * double{row[i]};
-    weights.push_back(std::exp(score * 0.25));
-    total += weights.back();
-  }
-  for (size_t i = 0; i < kWidth; ++i) {
-    double expected = 0;
-    for (size_t r = 0; r < kRows; ++r) expected += weights[r] / total * data[r][i];
-    EXPECT_NEAR(out[i], expected, 1e-6);
+  for (size_t r = 0; r < row_count; ++r) rows.push_back(data.data() + r * width);
+  std::vector<float> out(heads * width);
+  attend(q.data(), heads, rows, width, 0.25F, sinks.data(), out.data());
+  for (size_t h = 0; h < heads; ++h) {
+    std::vector<double> scores;
+    double largest = sinks[h];
+    for (const float* row : rows) {
+      double score = 0;
+      for (size_t c = 0; c < width; ++c) score += double{q[h * width + c]} * double{row[c]};
+      scores.push_back(0.25 * score);
+      largest = std::max(largest, scores.back());
+    }
+    double total = std::exp(sinks[h] - largest);
+    for (const double score : scores) total += std::exp(score - largest);
+    for (size_t c = 0; c < width; ++c) {
+      double expected = 0;
+      for (size_t r = 0; r < row_count; ++r)
+        expected += std::exp(scores[r] - largest) / total * double{rows[r][c]};
+      EXPECT_NEAR(out[h * width + c], expected, 2e-5);
+    }
+    // A head alone has the same bits.
+    std::vector<float> alone(width);
+    attend(q.data() + h * width, 1, rows, width, 0.25F, &sinks[h], alone.data());
+    EXPECT_EQ(alone, std::vector(out.begin() + static_cast<std::ptrdiff_t>(h * width),
+                                 out.begin() + static_cast<std::ptrdiff_t>((h + 1) * width)));
   }
 }
 
-TEST(Attend, LargeScoresDoNotOverflow) {
+TEST(AttendEdges, LargeScoresDoNotOverflow) {
   const std::array<float, 2> q = {1000.0F, 0.0F};
-  const std::array<float, 2> near = {1.0F, 3.0F};
   const std::array<float, 2> far = {-1.0F, 5.0F};
-  const std::array<const float*, 2> rows = {near.data(), far.data()};
-  std::array<float, 2> scores{};
+  const std::array<float, 2> near = {1.0F, 3.0F};
+  std::vector<const float*> rows(40, far.data());
+  rows.push_back(near.data());  // in another block than most of the others
   std::array<float, 2> out{};
-  attend(q.data(), rows, 2, 1.0F, 0.0F, scores.data(), out.data());
+  const float sink = 0;
+  attend(q.data(), 1, rows, 2, 1.0F, &sink, out.data());
   EXPECT_FLOAT_EQ(out[0], 1.0F);
   EXPECT_FLOAT_EQ(out[1], 3.0F);
 }
 
-TEST(Attend, WithoutRowsTheSinkTakesEverything) {
+TEST(AttendEdges, WithoutRowsTheSinkTakesEverything) {
   const std::array<float, 2> q = {1.0F, 2.0F};
   std::array<float, 2> out = {9.0F, 9.0F};
-  attend(q.data(), {}, 2, 1.0F, 0.0F, nullptr, out.data());
+  const float sink = 0;
+  attend(q.data(), 1, {}, 2, 1.0F, &sink, out.data());
   EXPECT_EQ(out, (std::array<float, 2>{0.0F, 0.0F}));
 }
 

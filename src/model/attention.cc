@@ -90,24 +90,23 @@ void attend_heads(const ForwardContext& context, const AttentionWeights& weights
                   const ChunkArrays& arrays) {
   const size_t heads = context.config.num_attention_heads;
   const size_t d = context.config.head_dim;
+  const size_t groups = (heads + kAttendHeads - 1) / kAttendHeads;
   const float scale = 1.0F / std::sqrt(static_cast<float>(d));
-  context.pool.parallel_for(
-      chunk.tokens() * heads, std::min<size_t>(heads, 8), [&](size_t begin, size_t end) {
-        std::vector<const float*> rows;
-        std::vector<float> scores;
-        std::vector<float> output(d);
-        for (size_t i = begin; i < end; ++i) {
-          const size_t t = i / heads;
-          if (i == begin || i % heads == 0) {
-            collect_rows(context.config, state, arrays, chunk, selected, t, rows);
-            scores.resize(rows.size());
-          }
-          float* head = arrays.q + i * d;
-          attend(head, rows, d, scale, weights.attn_sink[i % heads], scores.data(), output.data());
-          rope.rotate_back(chunk.first_position + t, output.data() + d - rope.width());
-          std::copy(output.begin(), output.end(), head);
-        }
-      });
+  context.pool.parallel_for(chunk.tokens() * groups, 1, [&](size_t begin, size_t end) {
+    std::vector<const float*> rows;
+    std::vector<float> outputs(kAttendHeads * d);
+    for (size_t i = begin; i < end; ++i) {
+      const size_t t = i / groups;
+      const size_t first = i % groups * kAttendHeads;
+      const size_t count = std::min(kAttendHeads, heads - first);
+      float* const queries = arrays.q + (t * heads + first) * d;
+      collect_rows(context.config, state, arrays, chunk, selected, t, rows);
+      attend(queries, count, rows, d, scale, weights.attn_sink.data() + first, outputs.data());
+      for (size_t h = 0; h < count; ++h)
+        rope.rotate_back(chunk.first_position + t, outputs.data() + (h + 1) * d - rope.width());
+      std::copy_n(outputs.begin(), count * d, queries);
+    }
+  });
 }
 
 // Grouped output projection: wo_a on each group's heads, then wo_b on all groups together.

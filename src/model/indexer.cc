@@ -5,8 +5,8 @@
 #include <numeric>
 
 #include "kernels/matmul.h"
+#include "kernels/score_rows.h"
 #include "kernels/top_k.h"
-#include "kernels/vector_ops.h"
 #include "model/compressor.h"
 
 namespace sluice {
@@ -18,16 +18,30 @@ struct TokenQueries {
   const float* weights;  // [n]
 };
 
-float block_score(const ModelConfig& config, const TokenQueries& token, const float* key) {
-  const float head_scale = 1.0F / std::sqrt(static_cast<float>(config.index_n_heads));
+// Blocks whose scores are computed together: their keys and products stay in a core's cache.
+constexpr size_t kScoredBlocks = 64;
+
+// scores[b] for blocks [begin, end): the heads' products with the block's key, negative ones left out,
+// weighted and summed in the heads' order.
+void score_blocks(const ModelConfig& config, const TokenQueries& token, const RowStore& keys, size_t begin,
+                  size_t end, float* scores) {
+  const size_t heads = config.index_n_heads;
+  const float head_scale = 1.0F / std::sqrt(static_cast<float>(heads));
   const float width_scale = 1.0F / std::sqrt(static_cast<float>(config.index_head_dim));
-  float score = 0;
-  for (uint32_t head = 0; head < config.index_n_heads; ++head) {
-    const float* query = token.queries + size_t{head} * config.index_head_dim;
-    const float product = dot(query, key, config.index_head_dim) * width_scale;
-    score += token.weights[head] * head_scale * std::max(product, 0.0F);
+  std::vector<float> products(heads * kScoredBlocks);
+  const float* rows[kScoredBlocks];
+  for (size_t first = begin; first < end; first += kScoredBlocks) {
+    const size_t count = std::min(kScoredBlocks, end - first);
+    for (size_t i = 0; i < count; ++i) rows[i] = keys.row(first + i);
+    score_rows(token.queries, heads, {rows, count}, config.index_head_dim, products.data(), kScoredBlocks);
+    std::fill_n(scores + first, count, 0.0F);
+    for (size_t head = 0; head < heads; ++head) {
+      const float weight = token.weights[head] * head_scale;
+      const float* const of_head = products.data() + head * kScoredBlocks;
+      for (size_t i = 0; i < count; ++i)
+        scores[first + i] += weight * std::max(of_head[i] * width_scale, 0.0F);
+    }
   }
-  return score;
 }
 
 std::vector<uint32_t> best_blocks(const ForwardContext& context, const TokenQueries& token,
@@ -39,7 +53,7 @@ std::vector<uint32_t> best_blocks(const ForwardContext& context, const TokenQuer
   }
   std::vector<float> scores(visible);
   context.pool.parallel_for(visible, 256, [&](size_t begin, size_t end) {
-    for (size_t b = begin; b < end; ++b) scores[b] = block_score(context.config, token, keys.row(b));
+    score_blocks(context.config, token, keys, begin, end, scores.data());
   });
   chosen = top_k(scores, context.config.index_topk);
   std::sort(chosen.begin(), chosen.end());
