@@ -174,6 +174,18 @@ TEST(Replay, AllPoliciesAreReplayedInTheOrderOfTheirNames) {
   EXPECT_EQ(two->back().policy, "lru");
 }
 
+TEST(Replay, SaysHowFarItIsOverAllReplays) {
+  const Trace trace = testing::uniform_trace(5);  // and 16 tokens before
+  std::vector<uint64_t> done;
+  const auto on_progress = [&](uint64_t done_tokens, uint64_t total_tokens) {
+    EXPECT_EQ(total_tokens, 21u * 2 * 4);
+    done.push_back(done_tokens);
+  };
+  ASSERT_TRUE(replay_all(trace, "lru,belady", kShares, on_progress));
+  ASSERT_EQ(done.size(), 21u * 2 * 4 + 1);
+  for (size_t i = 0; i < done.size(); ++i) EXPECT_EQ(done[i], i);
+}
+
 TEST(Replay, RefusesWhatItCannotPlay) {
   const Trace trace = testing::uniform_trace(2);
   EXPECT_THAT(replay(trace, "fifo", 0.5).error().message,
@@ -182,6 +194,9 @@ TEST(Replay, RefusesWhatItCannotPlay) {
   for (const double share : {0.0, -1.0, 1.5, std::nan("")})
     EXPECT_EQ(replay(trace, "lru", share).error().code, ErrorCode::kInvalidArgument) << share;
   EXPECT_FALSE(replay_all(trace, "lru,,belady", kShares));
+  const auto never = [](uint64_t, uint64_t) { ADD_FAILURE() << "played before everything was looked at"; };
+  EXPECT_FALSE(replay_all(trace, "lru,fifo", kShares, never));
+  EXPECT_FALSE(replay_all(trace, "lru", {{0.5, 0.01}}, never));
 }
 
 TEST(Replay, SharesAreReadAsPeopleWriteThem) {
