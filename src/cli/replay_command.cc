@@ -8,6 +8,7 @@
 
 #include "base/fail.h"
 #include "cli/commands.h"
+#include "cli/progress_line.h"
 #include "cli/replay_table.h"
 
 namespace sluice {
@@ -20,16 +21,34 @@ struct ReplayOptions {
   bool json = false;
 };
 
+// Shows how far it is: traces may be gigabytes, and playing them takes minutes.
+Result<Trace> read_showing(const ReplayOptions& options, Console& console) {
+  ProgressLine line(console.err);
+  TraceProgress on_progress;
+  if (!console.quiet)
+    on_progress = [&](uint64_t done, uint64_t total) { line.update_bytes("reading the trace", done, total); };
+  return read_trace(options.trace, on_progress);
+}
+
+Result<std::vector<ReplayRow>> replay_showing(const Trace& trace, const ReplayOptions& options,
+                                              std::span<const double> shares, Console& console) {
+  ProgressLine line(console.err);
+  ReplayProgress on_progress;
+  if (!console.quiet)
+    on_progress = [&](uint64_t done, uint64_t total) { line.update_tokens("replaying", done, total); };
+  return replay_all(trace, options.policy, shares, on_progress);
+}
+
 Result<ExitCode> run_replay(const ReplayOptions& options, Console& console) {
   SLUICE_ASSIGN(const std::vector<double> shares, parse_shares(options.capacity));
-  SLUICE_ASSIGN(const Trace trace, read_trace(options.trace));
+  SLUICE_ASSIGN(const Trace trace, read_showing(options, console));
   const bool has_decode = std::ranges::any_of(
       trace.routes, [](const TraceRoute& route) { return route.phase == TracePhase::kDecode; });
   if (!has_decode)
     return fail(ErrorCode::kUnsupported,
                 "{}: no line of it is of the phase decode, and only those are counted: record more tokens",
                 options.trace);
-  SLUICE_ASSIGN(const std::vector<ReplayRow> rows, replay_all(trace, options.policy, shares));
+  SLUICE_ASSIGN(const std::vector<ReplayRow> rows, replay_showing(trace, options, shares, console));
   console.out.write_foreign(options.json ? replay_as_json(trace, rows) : describe_replay(trace, rows));
   return ExitCode::kOk;
 }

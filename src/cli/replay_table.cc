@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 #include <optional>
 
@@ -55,13 +56,17 @@ std::string table(const char* title, std::span<const ReplayRow> rows, const Cell
 std::string describe_replay(const Trace& trace, std::span<const ReplayRow> rows) {
   const TraceHeader& header = trace.header;
   const TokenCounts tokens = count_tokens(trace);
+  double most_read_bytes = 0;
+  for (const ReplayRow& row : rows)
+    most_read_bytes = std::max(most_read_bytes, read_bytes_per_token(trace, row));
+  const int decimals = most_read_bytes >= 1e8 ? 1 : 3;  // all alike, so that a column reads as one
   return fmt::format("{}: {} layers of {} experts, {} per token; {} tokens to warm up, {} counted\n\n",
                      header.model, header.layers, header.experts, header.experts_per_token, tokens.prefill,
                      tokens.decode) +
          table("hits, at a capacity of", rows,
                [](const ReplayRow& row) { return fmt::format("{:.1f} %", 100 * row.hit_rate()); }) +
          "\n" + table("MB to read per token", rows, [&](const ReplayRow& row) {
-           return fmt::format("{:.4g}", read_bytes_per_token(trace, row) / 1e6);
+           return fmt::format("{:.{}f}", read_bytes_per_token(trace, row) / 1e6, decimals);
          });
 }
 

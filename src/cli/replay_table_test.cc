@@ -32,7 +32,7 @@ TEST(ReplayTable, HasALineForEveryPolicyAndAColumnForEveryCapacity) {
                               "lru                              50.0 %   50.0 %\n"
                               "belady                           50.0 %   50.0 %\n"));
   EXPECT_THAT(text, HasSubstr("MB to read per token               25 %    100 %\n"
-                              "lru                                   1        1\n"));
+                              "lru                               1.000    1.000\n"));
 }
 
 TEST(ReplayTable, JsonHoldsEveryRow) {

@@ -16,7 +16,7 @@ namespace sluice {
 // left. Lives on on_route: without it every expert is like any other.
 //
 // A route costs O(leads × experts of a layer + tokens remembered), a victim O(layers), a change of pins or
-// slots at worst O(experts of a layer). Memory: about 70 bytes an expert and 17 KB a layer.
+// slots at worst O(experts of a layer). Memory: about 70 bytes an expert and 35 KB a layer.
 class ForecastPolicy final : public EvictionPolicy {
  public:
   // Both >= 1; experts_per_layer <= 65536.

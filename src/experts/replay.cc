@@ -176,13 +176,19 @@ std::optional<double> parse_share(std::string_view text) {
   return share > 0 && share <= 1 ? std::optional(share) : std::nullopt;
 }
 
-}  // namespace
-
-std::span<const ReplayPolicy> replay_policies() {
-  return kPolicies;
+uint64_t count_tokens(const Trace& trace) {
+  uint64_t tokens = 0;
+  std::optional<uint32_t> last;
+  for (const TraceRoute& route : trace.routes) {
+    if (last != route.token) ++tokens;
+    last = route.token;
+  }
+  return tokens;
 }
 
-Result<ReplayRow> replay(const Trace& trace, std::string_view policy, double share) {
+// `on_token` is told before every token of the trace.
+template <class OnToken>
+Result<ReplayRow> play(const Trace& trace, std::string_view policy, double share, const OnToken& on_token) {
   SLUICE_ASSIGN(const Candidate* const candidate, find_candidate(policy));
   SLUICE_ASSIGN(const uint32_t per_layer, slots_per_layer(trace.header, share));
   std::vector<Cache> caches = make_caches(*candidate, trace, per_layer);
@@ -196,7 +202,10 @@ Result<ReplayRow> replay(const Trace& trace, std::string_view policy, double sha
       experts.push_back(index_of(trace.header, route, rank));
     cache.policy().on_route(route.layer, experts);
     const bool is_counted = route.phase == TracePhase::kDecode;
-    if (is_counted && last_token != route.token) ++row.decode_tokens;
+    if (last_token != route.token) {
+      on_token();
+      if (is_counted) ++row.decode_tokens;
+    }
     last_token = route.token;
     for (const uint32_t expert : experts) {
       const bool is_hit = cache.use(expert);
@@ -206,20 +215,39 @@ Result<ReplayRow> replay(const Trace& trace, std::string_view policy, double sha
   return row;
 }
 
+}  // namespace
+
+std::span<const ReplayPolicy> replay_policies() {
+  return kPolicies;
+}
+
+Result<ReplayRow> replay(const Trace& trace, std::string_view policy, double share) {
+  return play(trace, policy, share, [] {});
+}
+
 Result<std::vector<ReplayRow>> replay_all(const Trace& trace, std::string_view policies,
-                                          std::span<const double> shares) {
+                                          std::span<const double> shares, const ReplayProgress& on_progress) {
   std::vector<std::string_view> names = split(policies);
   if (policies == "all") {
     names.clear();
     for (const ReplayPolicy& policy : kPolicies) names.push_back(policy.name);
   }
+  // What cannot be played is said at once, not after minutes.
+  for (const double share : shares) SLUICE_TRY(slots_per_layer(trace.header, share));
+  for (const std::string_view name : names) SLUICE_TRY(find_candidate(name));
+  const uint64_t total_tokens = count_tokens(trace) * names.size() * shares.size();
+  uint64_t done_tokens = 0;
   std::vector<ReplayRow> rows;
   for (const double share : shares) {
     for (const std::string_view name : names) {
-      SLUICE_ASSIGN(const ReplayRow row, replay(trace, name, share));
+      SLUICE_ASSIGN(const ReplayRow row, play(trace, name, share, [&] {
+                      if (on_progress) on_progress(done_tokens, total_tokens);
+                      ++done_tokens;
+                    }));
       rows.push_back(row);
     }
   }
+  if (on_progress) on_progress(done_tokens, total_tokens);
   return rows;
 }
 

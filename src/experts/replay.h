@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -41,10 +42,15 @@ std::span<const ReplayPolicy> replay_policies();
 // share that is not within 0 ... 1, or one that leaves a layer without a slot.
 Result<ReplayRow> replay(const Trace& trace, std::string_view policy, double share);
 
+// How many tokens were played, of how many over all replays.
+using ReplayProgress = std::function<void(uint64_t done_tokens, uint64_t total_tokens)>;
+
 // Every policy at every share; `policies` as `sluice replay --policy` takes them: names joined by commas, or
-// "all". Rows by share, then in the order of the names.
+// "all". Rows by share, then in the order of the names. `on_progress`, unless empty, is called before every
+// token and at the end.
 Result<std::vector<ReplayRow>> replay_all(const Trace& trace, std::string_view policies,
-                                          std::span<const double> shares);
+                                          std::span<const double> shares,
+                                          const ReplayProgress& on_progress = {});
 
 // "8%,15%,0.25": percentages, or shares without the sign. kInvalidArgument, quoting the part, for anything
 // else and for shares that are not above 0 and at most 1.

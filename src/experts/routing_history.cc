@@ -13,10 +13,11 @@ struct Range {
   float keep_per_layer;  // of the likeness so far, at every layer
   int sharpness;         // the power of likeness that weighs a vote
 };
-constexpr std::array<Range, RoutingHistory::kRanges> kRange = {{{0.8F, 2}, {0.995F, 3}}};
-constexpr float kKeepPerToken = 0.995F;  // of a vote's weight, for every token that it is older
+constexpr std::array<Range, RoutingHistory::kRanges> kRange = {{{0.8F, 2}, {0.98F, 3}}};
+constexpr float kKeepPerToken = 0.999F;  // of a vote's weight, for every token that it is older
 constexpr size_t kVoters = 64;
 constexpr float kLeastLikeness = 1e-6F;  // below it weights would vanish in a float
+constexpr float kLeastShare = 0.1F;      // of the greatest likeness; below it a vote would hardly count
 
 }  // namespace
 
@@ -78,11 +79,12 @@ void RoutingHistory::compare(uint32_t layer) {
 void RoutingHistory::elect(size_t range) {
   auto& voters = voters_[range];
   voters.clear();
+  const float least = std::max(kLeastLikeness, kLeastShare * std::ranges::max(likeness_[range]));
   float by_age = 1;
   for (uint64_t token = present_ - 1; token-- > first_past();) {
     by_age *= kKeepPerToken;
     const float likeness = likeness_[range][token % tokens_];
-    if (likeness < kLeastLikeness) continue;
+    if (likeness < least) continue;
     const float square = likeness * likeness;
     voters.push_back({token, by_age * (kRange[range].sharpness == 2 ? square : square * likeness)});
   }
@@ -100,10 +102,17 @@ void RoutingHistory::elect(size_t range) {
 
 void RoutingHistory::vote(uint32_t layer, size_t range, std::span<float> votes) const {
   std::ranges::fill(votes, 0.0F);
+  add_votes(layer, range, 0, 1.0F, votes);
+}
+
+void RoutingHistory::add_votes(uint32_t layer, size_t range, uint32_t visits_later, float weight,
+                               std::span<float> votes) const {
   // Ahead of the present token its voters have been at the layer already; behind it, their successors have.
-  const uint64_t step = layer > layer_ ? 0 : 1;
-  for (const Voter& voter : voters_[range])
-    for (const uint16_t expert : route(voter.token + step, layer)) votes[expert] += voter.weight;
+  const uint64_t step = (layer > layer_ ? 0U : 1U) + visits_later;
+  for (const Voter& voter : voters_[range]) {
+    if (voter.token + step >= present_) continue;
+    for (const uint16_t expert : route(voter.token + step, layer)) votes[expert] += weight * voter.weight;
+  }
 }
 
 }  // namespace sluice

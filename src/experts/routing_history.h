@@ -38,6 +38,11 @@ class RoutingHistory {
   // the alike tokens. All 0 as long as none is known. REQUIRES observe before.
   void vote(uint32_t layer, size_t range, std::span<float> votes) const;
 
+  // The same for a visit further ahead, added to votes times `weight`. `visits_later` counts from the next
+  // visit, which is 0. Past tokens so young that they have not come as far yet do not vote.
+  void add_votes(uint32_t layer, size_t range, uint32_t visits_later, float weight,
+                 std::span<float> votes) const;
+
  private:
   struct Voter {
     uint64_t token = 0;

@@ -57,6 +57,38 @@ TEST_F(RoutingHistoryTest, LayersThatWerePassedAreExpectedToFollowThePastTokensS
   for (const uint32_t layer : {0u, 1u, 2u}) EXPECT_GT(votes(layer)[4 + layer], 0.9F) << layer;
 }
 
+TEST_F(RoutingHistoryTest, LaterVisitsAreForetoldByWhatPastTokensAskedForThen) {
+  token(1, 2, 3);
+  token(4, 5, 6);
+  token(7, 0, 7);
+  token(0, 7, 0);
+  history_.begin_token();
+  see(0, 1);
+  std::vector<float> behind(kExperts, 0.5F);
+  history_.add_votes(0, RoutingHistory::kToken, 1, 2.0F, behind);
+  EXPECT_FLOAT_EQ(behind[7], 2.5F);  // added, times the weight
+  EXPECT_FLOAT_EQ(behind[4], 0.5F);
+  std::vector<float> ahead(kExperts);
+  history_.add_votes(2, RoutingHistory::kToken, 1, 1.0F, ahead);
+  EXPECT_FLOAT_EQ(ahead[6], 1.0F);
+}
+
+TEST_F(RoutingHistoryTest, WhoHasNotComeAsFarDoesNotVote) {
+  // The history holds 8 tokens, so that no two of these are alike.
+  for (uint32_t i = 0; i < 24; ++i) token(i % kExperts, i % kExperts, i % kExperts);
+  token(0, 0, 0);
+  token(0, 0, 0);
+  for (uint32_t later = 0; later < 12; ++later) {
+    for (const uint32_t layer : {0u, 1u, 2u}) {
+      std::vector<float> votes(kExperts);
+      history_.add_votes(layer, RoutingHistory::kToken, later, 1.0F, votes);
+      // Of the one past token like the present one, no more than its successor is known.
+      EXPECT_EQ(std::accumulate(votes.begin(), votes.end(), 0.0F), later == 0 ? 1.0F : 0.0F)
+          << later << " " << layer;
+    }
+  }
+}
+
 TEST_F(RoutingHistoryTest, VotesOfARangeAddUpToTheExpertsOfARoute) {
   token(1, 2, 3);
   token(1, 5, 6);

@@ -18,6 +18,7 @@ namespace {
 constexpr std::array<std::string_view, 2> kVersionLines = {"# sluice-trace v1", "# sluice-trace v2"};
 constexpr std::array<std::string_view, 2> kColumnLines = {"phase,token,layer,experts,weights",
                                                           "phase,token,layer,experts,weights,scores"};
+constexpr size_t kProgressLines = 1000;
 constexpr size_t kMaxQuoted = 60;  // characters of what was found that an error repeats
 
 // Printable, and no longer than an error message should be.
@@ -115,12 +116,17 @@ class TraceParser {
  public:
   TraceParser(std::string_view text, std::string_view name) : rest_(text), name_(name) {}
 
-  Result<Trace> parse() {
+  Result<Trace> parse(const TraceProgress& on_progress) {
+    const uint64_t total_bytes = rest_.size();
     SLUICE_TRY(parse_version());
     SLUICE_TRY(parse_header());
     const std::string_view columns = kColumnLines[trace_.header.has_scores ? 1 : 0];
     if (next_line() != columns) return expected(line_, in_quotes(columns));
-    while (!rest_.empty()) SLUICE_TRY(parse_route(next_line()));
+    while (!rest_.empty()) {
+      SLUICE_TRY(parse_route(next_line()));
+      if (on_progress && line_number_ % kProgressLines == 0)
+        on_progress(total_bytes - rest_.size(), total_bytes);
+    }
     return std::move(trace_);
   }
 
@@ -246,13 +252,13 @@ std::string line_of(const TraceHeader& header, const TraceRoute& route) {
 
 }  // namespace
 
-Result<Trace> parse_trace(std::string_view text, std::string_view name) {
-  return TraceParser(text, name).parse();
+Result<Trace> parse_trace(std::string_view text, std::string_view name, const TraceProgress& on_progress) {
+  return TraceParser(text, name).parse(on_progress);
 }
 
-Result<Trace> read_trace(const std::filesystem::path& path) {
+Result<Trace> read_trace(const std::filesystem::path& path, const TraceProgress& on_progress) {
   SLUICE_ASSIGN(const std::string text, read_text_file(path, kMaxTraceBytes));
-  return parse_trace(text, path.string());
+  return parse_trace(text, path.string(), on_progress);
 }
 
 Result<std::string> format_trace(const Trace& trace) {

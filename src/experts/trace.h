@@ -17,6 +17,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -57,12 +58,17 @@ inline constexpr uint32_t kMaxTraceLayers = 1024;
 inline constexpr uint32_t kMaxTraceExperts = 4096;  // of one layer
 inline constexpr uint32_t kMaxTraceTokens = 1u << 24;
 
-// `name` stands in errors, which are all kCorrupt ("<name>:<line>: found ..., expected ...").
-Result<Trace> parse_trace(std::string_view text, std::string_view name);
+// How many bytes of a trace's text were parsed, of how many.
+using TraceProgress = std::function<void(uint64_t done_bytes, uint64_t total_bytes)>;
+
+// `name` stands in errors, which are all kCorrupt ("<name>:<line>: found ..., expected ..."). `on_progress`,
+// unless empty, is called now and then.
+Result<Trace> parse_trace(std::string_view text, std::string_view name,
+                          const TraceProgress& on_progress = {});
 
 // kNotFound or kIo when the file cannot be read, kInvalidArgument when it is longer than kMaxTraceBytes, and
 // what parse_trace says.
-Result<Trace> read_trace(const std::filesystem::path& path);
+Result<Trace> read_trace(const std::filesystem::path& path, const TraceProgress& on_progress = {});
 
 // The text that parse_trace reads back to the same trace, every number to the bit. kInvalidArgument, naming
 // the route, for a trace that does not keep the rules above.

@@ -186,5 +186,23 @@ TEST(Trace, WhatCouldNotBeReadBackIsNotWritten) {
   EXPECT_THAT(format_trace(unasked_scores).error().message, HasSubstr("4 scores"));
 }
 
+TEST(Trace, SaysHowFarReadingIs) {
+  Trace trace{{"m", 1, 4, 1, 1, false}, {}};
+  for (uint32_t token = 0; token < 5000; ++token)
+    trace.routes.push_back({TracePhase::kDecode, token, 0, {token % 4}, {1.0F}, {}});
+  const auto text = format_trace(trace);
+  ASSERT_TRUE(text) << text.error().message;
+  uint64_t last_bytes = 0;
+  size_t calls = 0;
+  ASSERT_TRUE(parse_trace(*text, "t.csv", [&](uint64_t done_bytes, uint64_t total_bytes) {
+    EXPECT_GT(done_bytes, last_bytes);
+    EXPECT_LE(done_bytes, total_bytes);
+    EXPECT_EQ(total_bytes, text->size());
+    last_bytes = done_bytes;
+    ++calls;
+  }));
+  EXPECT_GE(calls, 4u);
+}
+
 }  // namespace
 }  // namespace sluice

@@ -1,6 +1,7 @@
 #include "experts/use_forecast.h"
 
 #include <algorithm>
+#include <array>
 #include <cassert>
 #include <cmath>
 
@@ -8,12 +9,15 @@ namespace sluice {
 namespace {
 
 // Tuned on recorded traces; docs/policies.md says how much each of them matters (little).
-constexpr size_t kTokensRemembered = 512;
+constexpr size_t kTokensRemembered = 1024;
 const float kShortKeep = std::exp2(-1 / 1.5F);  // half of a use is forgotten in 1.5 visits
 const float kLongKeep = std::exp2(-1 / 10.0F);  // in 10 visits
 constexpr float kPriorVisits = 0.5F;            // that an average expert is assumed to have behind it
 constexpr float kLeastVote = 0.01F;
 constexpr float kLongTermShare = 0.1F;  // of the long-term frequency in an expert's worth
+// Of the votes for the second, third and fourth visit from now: an expert that is soon asked for again is
+// worth a slot beyond its next visit.
+constexpr std::array<float, 3> kLaterShares = {0.1F, 0.07F, 0.05F};
 constexpr float kUnknownWorth = 0.05F;  // of an expert whose layer was never visited
 constexpr size_t kMostLeads = 3;
 constexpr float kCommonUses = 0.3F;  // keeps the rarity of an expert that every visit asked for above 0
@@ -129,8 +133,16 @@ void UseForecast::look_at(uint32_t layer, Lead& lead) {
                       std::span(lead.foretold).subspan(first, experts_per_layer_));
   for (uint32_t expert = first; expert < first + experts_per_layer_; ++expert)
     worth_[expert] = lead.foretold[expert] + kLongTermShare * share_[expert];
+  add_later_votes(layer);
   lead.awaits_visit[layer] = 1;
   changed_layers_.push_back(layer);
+}
+
+void UseForecast::add_later_votes(uint32_t layer) {
+  const auto worth = std::span(worth_).subspan(size_t{layer} * experts_per_layer_, experts_per_layer_);
+  for (size_t range = 0; range < RoutingHistory::kRanges; ++range)
+    for (uint32_t later = 0; later < kLaterShares.size(); ++later)
+      history_.add_votes(layer, range, later + 1, kLaterShares[later], worth);
 }
 
 void UseForecast::take_votes(uint32_t layer, size_t range, std::vector<float>& into) {

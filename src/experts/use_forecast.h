@@ -25,8 +25,8 @@ class UseForecast {
   // token. Experts are the catalog's indices.
   void on_route(uint32_t layer, std::span<const uint32_t> experts);
 
-  // Uses to be expected of the expert at its layer's next visit, with a little of its long-term frequency;
-  // comparable within a layer.
+  // Uses to be expected of the expert at its layer's next visit, with a little of those at the three visits
+  // after it and of its long-term frequency; comparable within a layer.
   float worth(uint32_t expert) const { return worth_[expert]; }
   // Of the layer's next visit, in layers from the one that was routed last: 1 ... layers.
   uint32_t layers_until(uint32_t layer) const;
@@ -53,6 +53,7 @@ class UseForecast {
   void remember(uint32_t layer);
 
   void look_at(uint32_t layer, Lead& lead);
+  void add_later_votes(uint32_t layer);
   void take_votes(uint32_t layer, size_t range, std::vector<float>& into);
   // Of all experts of a layer.
   UseModel::Inputs inputs(const Lead& lead, uint32_t layer) const;
