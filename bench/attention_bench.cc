@@ -38,7 +38,8 @@ void attend_rows(benchmark::State& state) {
   std::vector<float> out(kHeads * kWidth);
   for (auto _ : state) {
     for (size_t h = 0; h < kHeads; h += kAttendHeads) {
-      attend(q.data() + h * kWidth, kAttendHeads, rows, kWidth, 0.05F, sinks.data() + h, out.data() + h * kWidth);
+      attend(q.data() + h * kWidth, kAttendHeads, rows, kWidth, 0.05F, sinks.data() + h,
+             out.data() + h * kWidth);
     }
     benchmark::DoNotOptimize(out.data());
   }

@@ -21,6 +21,7 @@ constexpr uint64_t kPrefillTokens = 2048;
 struct BenchSpeedOptions {
   ModelOptions model;
   bool decodes = true;
+  uint64_t held_tokens = 0;
   std::optional<uint64_t> prompt_tokens;
   std::optional<uint64_t> new_tokens;
   std::string route_trace;
@@ -72,6 +73,7 @@ class SpeedBench {
   Result<SpeedRun> measure(const std::stop_token& cancel) {
     SpeedRunOptions run;
     run.seed = options_.seed;
+    run.held_tokens = options_.held_tokens;
     run.cancel = cancel;
     run.prompt_tokens =
         options_.prompt_tokens.value_or(options_.decodes ? kDecodePromptTokens : kPrefillTokens);
@@ -143,6 +145,10 @@ CLI::App* add_command(CLI::App& bench, const char* name, const char* what, Bench
       ->add_option("--route-trace", options.route_trace,
                    "route as this trace does (sluice run --trace), instead of by the model's routers")
       ->type_name("FILE");
+  command
+      ->add_option("--held", options.held_tokens,
+                   "tokens that the context holds before: random rows; default: 0")
+      ->type_name("N");
   command->add_option("--seed", options.seed, "of the random tokens; default: 1")->type_name("N");
   command->add_flag("--json", options.json, "one JSON object");
   add_model_option(*command, options.model);
@@ -160,6 +166,7 @@ Command add_bench_decode_command(CLI::App& bench) {
       "Examples:\n"
       "  sluice bench decode -m DIR --cache 15%\n"
       "  sluice bench decode -m DIR --cache 15% --route-trace tests/data/traces/qwen3-30b-a3b.csv\n"
+      "  sluice bench decode -m DIR --held 131000 --context 131072\n"
       "Disk and memory are measured before and after, and the cost model says what they allow at most. What\n"
       "earlier runs learnt (heat) is left out. Random tokens: the text would be nonsense.");
   return [options](Console& console) { return SpeedBench(*options, console).execute(); };

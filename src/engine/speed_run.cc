@@ -6,6 +6,8 @@
 
 #include "base/fail.h"
 #include "engine/loaded_model.h"
+#include "engine/sampler.h"
+#include "kv/sequence_state.h"
 
 namespace sluice {
 namespace {
@@ -51,6 +53,78 @@ class Follows {
   Model& model_;
 };
 
+// One sequence, taken in and gone on with.
+class SpeedRunner {
+ public:
+  SpeedRunner(Engine& engine, const SpeedRunOptions& options)
+      : loaded_(engine.loaded()),
+        options_(options),
+        follows_(*loaded_.model, options.routes),
+        watch_(engine),
+        sampler_({.seed = options.seed}),
+        streams_(loaded_.sizes.chunk_tokens * loaded_.model->streams_width()),
+        logits_(loaded_.model->config().vocab_size) {}
+
+  Status start() {
+    const uint64_t needed = options_.held_tokens + total();
+    if (needed > loaded_.sizes.context_tokens) {
+      return fail(ErrorCode::kOutOfBudget,
+                  "{} tokens do not fit the context of {}: ask for a larger --context", needed,
+                  loaded_.sizes.context_tokens);
+    }
+    SLUICE_ASSIGN(state_, SequenceState::create(Model::state_shape(loaded_.model->config()),
+                                                loaded_.sizes.context_tokens));
+    state_.pretend(options_.held_tokens, options_.seed);
+    watch_.take(EnginePhase::kPrefill, 0);  // none of this counts
+    return {};
+  }
+
+  // Afterwards logits are those of the prompt's last token.
+  Result<SpeedFigures> take_in_prompt() {
+    const auto ids = random_ids(options_.prompt_tokens, loaded_.model->config().vocab_size, options_.seed);
+    const size_t chunk_tokens = loaded_.sizes.chunk_tokens;
+    size_t count = 0;
+    for (size_t done = 0; done < ids.size(); done += count) {
+      count = std::min(chunk_tokens, ids.size() - done);
+      SLUICE_TRY(extend(std::span(ids).subspan(done, count)));
+    }
+    loaded_.model->logits(streams_.data() + (count - 1) * loaded_.model->streams_width(), 1, logits_.data());
+    return watch_.take(EnginePhase::kPrefill, ids.size());
+  }
+
+  Result<SpeedFigures> go_on() {
+    const uint64_t uncounted = options_.new_tokens / 2;
+    for (uint64_t i = 0; i < options_.new_tokens; ++i) {
+      if (i == uncounted) watch_.take(EnginePhase::kDecode, uncounted);
+      SLUICE_ASSIGN(const int32_t id, sampler_.sample(logits_));
+      SLUICE_TRY(extend({&id, 1}));
+      loaded_.model->logits(streams_.data(), 1, logits_.data());
+    }
+    return watch_.take(EnginePhase::kDecode, options_.new_tokens - uncounted);
+  }
+
+ private:
+  uint64_t total() const { return options_.prompt_tokens + options_.new_tokens; }
+
+  Status extend(std::span<const int32_t> ids) {
+    if (options_.cancel.stop_requested()) return fail(ErrorCode::kCancelled, "measuring was cancelled");
+    SLUICE_TRY(loaded_.model->extend(state_, ids, streams_.data(), &watch_.observer()));
+    done_ += ids.size();
+    if (options_.on_progress) options_.on_progress(done_, total());
+    return {};
+  }
+
+  LoadedModel& loaded_;
+  const SpeedRunOptions& options_;
+  const Follows follows_;
+  Stopwatch watch_;
+  Sampler sampler_;
+  SequenceState state_;
+  std::vector<float> streams_;  // [chunk_tokens, hc, D]
+  std::vector<float> logits_;   // [V]
+  uint64_t done_ = 0;
+};
+
 }  // namespace
 
 uint64_t SpeedFigures::rest_ns() const {
@@ -59,39 +133,11 @@ uint64_t SpeedFigures::rest_ns() const {
 }
 
 Result<SpeedRun> run_for_speed(Engine& engine, const SpeedRunOptions& options) {
-  SLUICE_ASSIGN(Session session, engine.new_session());
-  Model& model = *engine.loaded().model;
-  const Follows follows(model, options.routes);
-  Stopwatch watch(engine);
+  SpeedRunner runner(engine, options);
+  SLUICE_TRY(runner.start());
   SpeedRun run;
-  GenerationRequest request;
-  request.context_ids = random_ids(options.prompt_tokens, model.config().vocab_size, options.seed);
-  request.max_new_tokens = std::max<uint64_t>(1, options.new_tokens);
-  request.stop_at_end_of_text = false;
-  request.sampling.seed = options.seed;
-  request.cancel = options.cancel;
-  request.observer = &watch.observer();
-  const uint64_t total = options.prompt_tokens + options.new_tokens;
-  request.on_prefill = [&](uint64_t done, uint64_t /*total*/) {
-    if (options.on_progress) options.on_progress(done, total);
-  };
-  // The first new token comes from the prompt's own pass.
-  const uint64_t half = options.new_tokens / 2;
-  request.on_token = [&, seen = uint64_t{0}](int32_t /*id*/) mutable {
-    if (seen == 0) run.prefill = watch.take(EnginePhase::kPrefill, options.prompt_tokens);
-    if (seen == half && half > 0) watch.take(EnginePhase::kDecode, half);
-    ++seen;
-    if (options.on_progress) options.on_progress(options.prompt_tokens + seen, total);
-    return true;
-  };
-  SLUICE_ASSIGN(const GenerationResult result, session.generate(request));
-  if (result.finish == FinishReason::kCancelled)
-    return fail(ErrorCode::kCancelled, "measuring was cancelled");
-  if (result.finish == FinishReason::kContextFull) {
-    return fail(ErrorCode::kOutOfBudget, "{} tokens do not fit the context of {}: ask for a larger --context",
-                total, session.context_tokens());
-  }
-  run.decode = watch.take(EnginePhase::kDecode, result.ids.size() - 1 - half);
+  SLUICE_ASSIGN(run.prefill, runner.take_in_prompt());
+  SLUICE_ASSIGN(run.decode, runner.go_on());
   return run;
 }
 

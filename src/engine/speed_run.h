@@ -13,6 +13,7 @@
 namespace sluice {
 
 struct SpeedRunOptions {
+  uint64_t held_tokens = 0;     // a context that was there before: random rows, which cost what real ones do
   uint64_t prompt_tokens = 16;  // >= 1
   uint64_t new_tokens = 0;      // 0: only the prompt. The first half of them is not counted: caches fill
   uint64_t seed = 1;            // of the ids
@@ -33,7 +34,8 @@ struct SpeedRun {
   SpeedFigures decode;  // of the second half
 };
 
-// kCancelled, and the errors of Session::generate. One at a time of an engine.
+// kOutOfBudget when the context does not hold all tokens, kCancelled, and the errors of Model::extend. One at
+// a time of an engine.
 Result<SpeedRun> run_for_speed(Engine& engine, const SpeedRunOptions& options);
 
 }  // namespace sluice

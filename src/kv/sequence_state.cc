@@ -1,5 +1,7 @@
 #include "kv/sequence_state.h"
 
+#include <algorithm>
+
 namespace sluice {
 namespace {
 
@@ -17,6 +19,29 @@ uint64_t bytes_when_full(const std::optional<CompressorShape>& shape, uint64_t c
   const uint64_t rows = context_tokens / shape->ratio * shape->row_width;
   const uint64_t blocks = uint64_t{shape->overlapping ? 4U : 2U} * shape->ratio * shape->input_width();
   return (rows + blocks) * sizeof(float);
+}
+
+// Like a normalised row: uniform, of unit variance. Any bits will do, so a congruential generator does.
+void fill_row(std::span<float> row, uint64_t& random) {
+  for (float& value : row) {
+    random = random * 6364136223846793005U + 1442695040888963407U;
+    value = (static_cast<float>(random >> 40) * 0x1p-23F - 1) * 1.7320508F;
+  }
+}
+
+void pretend_blocks(std::optional<CompressorState>& state, uint64_t tokens, uint64_t& random) {
+  if (!state) return;
+  const CompressorShape& shape = state->shape();
+  for (uint64_t block = 0; block <= tokens / shape.ratio; ++block) {
+    // The inputs of the last two blocks are what closing the next one needs.
+    for (uint32_t i = 0; i < shape.ratio && block + 2 > tokens / shape.ratio; ++i) {
+      fill_row({state->pending_kv(i), shape.input_width()}, random);
+      fill_row({state->pending_gate(i), shape.input_width()}, random);
+    }
+    if (block == tokens / shape.ratio) return;  // the open one
+    fill_row({state->rows().append(), shape.row_width}, random);
+    state->close_block();
+  }
 }
 
 }  // namespace
@@ -43,6 +68,18 @@ uint64_t SequenceState::bytes_when_full(std::span<const LayerStateShape> layers,
     bytes += sluice::bytes_when_full(shape.indexer, context_tokens);
   }
   return bytes;
+}
+
+void SequenceState::pretend(uint64_t tokens, uint64_t seed) {
+  uint64_t random = seed;
+  for (LayerState& layer : layers_) {
+    WindowRing& window = layer.window;
+    for (uint64_t back = 1; back <= std::min<uint64_t>(tokens, window.window()); ++back)
+      fill_row({window.row(tokens - back), window.width()}, random);
+    pretend_blocks(layer.compressor, tokens, random);
+    pretend_blocks(layer.indexer, tokens, random);
+  }
+  position_ = tokens;
 }
 
 void SequenceState::clear() {

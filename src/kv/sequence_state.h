@@ -40,6 +40,9 @@ class SequenceState {
   uint64_t context_tokens() const { return context_tokens_; }
   LayerState& layer(size_t index) { return layers_[index]; }
   void advance(uint64_t tokens) { position_ += tokens; }
+  // Fills an empty sequence with random rows, as if it had taken in `tokens`: to measure what a long context
+  // costs without computing it. REQUIRES tokens <= context_tokens().
+  void pretend(uint64_t tokens, uint64_t seed);
   // Back to an empty sequence; the address space stays reserved.
   void clear();
 

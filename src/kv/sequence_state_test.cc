@@ -43,6 +43,22 @@ TEST(CompressorState, AClosedBlockBecomesThePreviousOneOnlyWhereBlocksOverlap) {
   EXPECT_EQ(overlapping->previous_gate(3)[0], 9.0F);
 }
 
+TEST(SequenceState, PretendsToHaveTakenInTokens) {
+  auto state = SequenceState::create(kLayers, 300);
+  ASSERT_TRUE(state.has_value());
+  state->pretend(259, 1);
+  EXPECT_EQ(state->position(), 259U);
+  EXPECT_EQ(state->layer(1).compressor->rows().size(), 64U);
+  EXPECT_EQ(state->layer(1).indexer->rows().size(), 64U);
+  EXPECT_EQ(state->layer(2).compressor->rows().size(), 2U);
+  // What a next token reads: the window, closed rows, the open block and the one before it.
+  EXPECT_NE(*state->layer(0).window.row(258), *state->layer(0).window.row(257));
+  EXPECT_NE(state->layer(1).compressor->rows().row(63)[0], state->layer(1).compressor->rows().row(62)[0]);
+  EXPECT_NE(state->layer(1).compressor->pending_kv(2)[0], 0.0F);
+  EXPECT_NE(state->layer(1).compressor->previous_kv(0)[0], 0.0F);
+  EXPECT_NE(state->layer(1).compressor->previous_kv(0)[0], state->layer(1).compressor->pending_kv(0)[0]);
+}
+
 TEST(SequenceState, HasRoomForEveryRowOfItsContext) {
   auto state = SequenceState::create(kLayers, 4096);
   ASSERT_TRUE(state.has_value());

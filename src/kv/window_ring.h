@@ -14,6 +14,7 @@ class WindowRing {
       : window_(window), width_(width), rows_(size_t{window} * width) {}
 
   uint32_t window() const { return window_; }
+  uint32_t width() const { return width_; }
   // The row [width] of a position. Meaningful for the last `window` positions written.
   const float* row(uint64_t position) const { return rows_.data() + (position % window_) * width_; }
   float* row(uint64_t position) { return rows_.data() + (position % window_) * width_; }

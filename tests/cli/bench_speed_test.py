@@ -12,10 +12,15 @@ PARTS = ("attention_ns", "routing_ns", "shared_expert_ns", "waiting_ns", "expert
 class BenchSpeed(ProgramTest):
     def test_decode_counts_the_second_half_and_divides_its_time(self):
         found = self.json_of("bench", "decode", "-m", TINY, "--cache", "25%", "-n", "8", "--prompt", "3", "--json")
-        self.assertEqual(found["tokens"], 3)
+        self.assertEqual(found["tokens"], 4)
         self.assertEqual(sum(found[part] for part in PARTS), found["elapsed_ns"])
         self.assertGreater(found["memory_bytes_per_second"], 0)
         self.assertIn(found["bound"]["binding"], ("disk", "memory"))
+
+    def test_a_long_context_can_be_pretended(self):
+        options = ["-m", TINY, "--cache", "25%", "-n", "4", "--prompt", "1", "--held", "3000"]
+        self.assertEqual(self.json_of("bench", "decode", *options, "--json")["tokens"], 2)
+        self.error_of("bench", "decode", *options, "--context", "3004", code=5)
 
     def test_prefill_counts_the_prompt(self):
         found = self.json_of("bench", "prefill", "-m", TINY, "--cache", "25%", "--prompt", "20", "--json")
@@ -24,7 +29,7 @@ class BenchSpeed(ProgramTest):
 
     def test_people_get_lines(self):
         text = self.text_of("bench", "decode", "-m", TINY, "--cache", "25%", "-n", "6")
-        self.assertRegex(text, r"\ADecoding 2 tokens, 144 of 576 experts in slots \(direct\)")
+        self.assertRegex(text, r"\ADecoding 3 tokens, 144 of 576 experts in slots \(direct\)")
         for line in ("tokens/s", "waiting", "routed experts", "touched per token", "reached"):
             self.assertIn(line, text)
 
