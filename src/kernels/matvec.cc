@@ -2,6 +2,7 @@
 
 #include <hwy/cache_control.h>
 
+#include <algorithm>
 #include <array>
 #include <utility>
 
@@ -15,6 +16,8 @@ HWY_BEFORE_NAMESPACE();
 namespace sluice::HWY_NAMESPACE {
 
 constexpr size_t kRows = 4;  // at once: as many chains of additions, and each value of x loaded once for all
+// How far ahead rows are fetched, at least: the machine's own prefetchers stop at every page.
+constexpr size_t kPrefetchBytes = 8192;
 
 // y[r] of kCount rows from `row` on.
 template <class Row, size_t kCount>
@@ -28,13 +31,15 @@ HWY_INLINE void products_of_rows(const WeightMatrix& w, size_t row, const float*
     for (auto& sum : parts) sum = hn::Zero(FloatTag());
   }
   const size_t blocks = w.cols / kBlockCols;
-  const size_t row_bytes = blocks * Row::kBlockBytes;
+  const size_t group_bytes = kCount * blocks * Row::kBlockBytes;
+  const size_t ahead_bytes =
+      group_bytes * std::max<size_t>(1, kPrefetchBytes / std::max<size_t>(1, group_bytes));
   for (size_t b = 0; b < blocks; ++b) {
     Pair inputs[kParts];
     for (size_t h = 0; h < kParts; ++h) inputs[h] = load_pair(x + kBlockCols * b + 2 * kPartLanes * h);
     for (size_t r = 0; r < kCount; ++r) {
       const uint8_t* codes = rows[r].codes(b);
-      hwy::Prefetch(codes + kCount * row_bytes);
+      hwy::Prefetch(codes + ahead_bytes);
       const auto block = rows[r].block_at(codes, b);
       for (size_t h = 0; h < kParts; ++h) {
         const Pair weights = block.part(h);
