@@ -1,40 +1,77 @@
-// One token's products at DeepSeek-V4-Flash's shapes, on one thread: bytes of weights per second.
+// One token's products at DeepSeek-V4-Flash's shapes: bytes of weights per second, beside what the same
+// threads read from memory without computing.
 #include <benchmark/benchmark.h>
 
-#include <random>
+#include <cstdint>
+#include <numeric>
 #include <vector>
 
+#include "base/thread_pool.h"
 #include "kernels/matmul.h"
+#include "stored_matrix.h"
 
 namespace sluice {
 namespace {
 
-constexpr size_t kCopies = 8;  // so that the weights come from memory and not from a cache
+constexpr size_t kReadBytes = size_t{96} << 20;  // beyond every cache
+
+void memory_reads(benchmark::State& state) {
+  ThreadPool pool(static_cast<size_t>(state.range(0)));
+  constexpr size_t kGrainWords = 32768;
+  const std::vector<uint64_t> words(kReadBytes / sizeof(uint64_t), 1);
+  std::vector<uint64_t> sums(words.size() / kGrainWords);
+  for (auto _ : state) {
+    pool.parallel_for(sums.size(), 1, [&](size_t begin, size_t) {
+      const uint64_t* from = words.data() + begin * kGrainWords;
+      uint64_t partial[64] = {};  // as many as keep a core's loads in flight
+      for (size_t i = 0; i < kGrainWords; i += 64) {
+        for (size_t j = 0; j < 64; ++j) partial[j] += from[i + j];
+      }
+      sums[begin] = std::accumulate(std::begin(partial), std::end(partial), uint64_t{0});
+    });
+    benchmark::DoNotOptimize(sums.data());
+  }
+  state.SetBytesProcessed(state.iterations() * static_cast<int64_t>(kReadBytes));
+}
 
 void matvec(benchmark::State& state, WeightFormat format) {
   const auto rows = static_cast<uint32_t>(state.range(0));
   const auto cols = static_cast<uint32_t>(state.range(1));
-  const uint64_t values_bytes = weight_values_bytes(format, rows, cols);
-  const uint64_t scales_bytes = weight_scales_bytes(format, rows, cols);
-  std::mt19937 random(1);
-  std::vector<std::byte> values(values_bytes * kCopies);
-  std::vector<std::byte> scales(scales_bytes, std::byte{122});
-  for (auto& value : values) value = static_cast<std::byte>(random() & 0x3b);
-  std::vector<float> x(cols, 0.5F);
+  ThreadPool pool(static_cast<size_t>(state.range(2)));
+  const size_t copies = 1 + kReadBytes / weight_values_bytes(format, rows, cols);
+  StoredMatrices matrices(format, rows, cols, copies);
+  const std::vector<float> x(cols, 0.5F);
   std::vector<float> y(rows);
-  size_t copy = 0;
   for (auto _ : state) {
-    const WeightMatrix w{format, rows, cols, values.data() + copy * values_bytes, scales.data()};
-    matmul_rows(w, 0, rows, x.data(), cols, 1, y.data(), rows);
+    matmul(pool, matrices.next(), x.data(), 1, y.data());
     benchmark::DoNotOptimize(y.data());
-    copy = (copy + 1) % kCopies;
   }
-  state.SetBytesProcessed(static_cast<int64_t>(state.iterations() * (values_bytes + scales_bytes)));
+  state.SetBytesProcessed(state.iterations() * static_cast<int64_t>(matrices.size_bytes()));
 }
 
-BENCHMARK_CAPTURE(matvec, mxfp4, WeightFormat::kMXFP4)->Args({2048, 4096})->Args({4096, 2048});
-BENCHMARK_CAPTURE(matvec, fp8, WeightFormat::kFP8)->Args({4096, 4096});
-BENCHMARK_CAPTURE(matvec, bf16, WeightFormat::kBF16)->Args({4096, 4096});
+using Names = std::vector<std::string>;
+const Names kShape = {"rows", "cols", "threads"};
+BENCHMARK(memory_reads)->ArgName("threads")->Arg(1)->Arg(2)->UseRealTime();
+BENCHMARK_CAPTURE(matvec, mxfp4, WeightFormat::kMXFP4)  // w1 and w3, w2
+    ->ArgNames(kShape)
+    ->ArgsProduct({{2048}, {4096}, {1, 2}})
+    ->ArgsProduct({{4096}, {2048}, {1, 2}})
+    ->UseRealTime();
+BENCHMARK_CAPTURE(matvec, fp8, WeightFormat::kFP8)  // shared w1, w2; wq_b, wo_b
+    ->ArgNames(kShape)
+    ->ArgsProduct({{2048}, {4096}, {1, 2}})
+    ->ArgsProduct({{4096}, {2048}, {1, 2}})
+    ->ArgsProduct({{32768}, {1024}, {1, 2}})
+    ->ArgsProduct({{4096}, {8192}, {1, 2}})
+    ->UseRealTime();
+BENCHMARK_CAPTURE(matvec, bf16, WeightFormat::kBF16)
+    ->ArgNames(kShape)
+    ->ArgsProduct({{4096}, {4096}, {1, 2}})
+    ->UseRealTime();
+BENCHMARK_CAPTURE(matvec, f32, WeightFormat::kF32)
+    ->ArgNames(kShape)
+    ->ArgsProduct({{256}, {4096}, {1, 2}})
+    ->UseRealTime();
 
 }  // namespace
 }  // namespace sluice

@@ -2,15 +2,20 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sched.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <atomic>
 #include <condition_variable>
 #include <cstddef>
 #include <cstdint>
+#include <fstream>
+#include <functional>
 #include <limits>
 #include <mutex>
 #include <set>
+#include <string>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -128,6 +133,84 @@ TEST(ThreadPool, MakesWhatOneRegionWroteVisibleToTheNextThousandsOfTimes) {
     values = std::move(next);
   }
   EXPECT_THAT(values, Each(kRounds));
+}
+
+// Runs `body` once on every thread of the pool, on all at once.
+void on_every_thread(ThreadPool& pool, const std::function<void()>& body) {
+  std::atomic<size_t> missing = pool.threads();
+  pool.parallel_for(pool.threads(), 1, [&](size_t, size_t) {
+    body();
+    --missing;
+    while (missing != 0) std::this_thread::yield();
+  });
+}
+
+std::set<int> cores_of_this_thread() {
+  cpu_set_t allowed;
+  CPU_ZERO(&allowed);
+  sched_getaffinity(0, sizeof(allowed), &allowed);
+  std::set<int> cores;
+  for (int core = 0; core < CPU_SETSIZE; ++core) {
+    if (CPU_ISSET(core, &allowed)) cores.insert(core);
+  }
+  return cores;
+}
+
+// What each thread of a new pool may run on: the caller's cores, and the workers'.
+std::pair<std::set<int>, std::vector<std::set<int>>> cores_of_pool(size_t threads) {
+  ThreadPool pool(threads);
+  const auto caller = std::this_thread::get_id();
+  std::mutex mutex;
+  std::vector<std::set<int>> workers;
+  on_every_thread(pool, [&] {
+    if (std::this_thread::get_id() == caller) return;
+    const std::lock_guard lock(mutex);
+    workers.push_back(cores_of_this_thread());
+  });
+  return {cores_of_this_thread(), workers};
+}
+
+TEST(ThreadPool, BindsEachWorkerToACoreOfItsOwnAndNotTheCaller) {
+  const std::set<int> before = cores_of_this_thread();
+  const auto [caller, workers] = cores_of_pool(before.size());
+  EXPECT_EQ(caller, before);
+  std::set<int> taken;
+  for (const auto& cores : workers) {
+    ASSERT_EQ(cores.size(), 1U);
+    EXPECT_TRUE(before.contains(*cores.begin()));
+    EXPECT_TRUE(taken.insert(*cores.begin()).second) << "core " << *cores.begin() << " twice";
+  }
+}
+
+TEST(ThreadPool, BindsNobodyWhereThreadsMustShareCores) {
+  const std::set<int> before = cores_of_this_thread();
+  EXPECT_THAT(cores_of_pool(before.size() + 1).second, Each(before));
+}
+
+// The letter by which Linux says what a thread does: 'S' when it sleeps.
+char state_of_thread(pid_t id) {
+  std::ifstream file("/proc/self/task/" + std::to_string(id) + "/stat");
+  std::string line;
+  std::getline(file, line);
+  const size_t name_end = line.rfind(')');
+  return name_end + 2 < line.size() ? line[name_end + 2] : '?';
+}
+
+TEST(ThreadPool, ParksWorkersThatHaveNothingToDoAndWakesThem) {
+  ThreadPool pool(3);
+  const pid_t caller = gettid();
+  for (int round = 0; round < 3; ++round) {
+    std::mutex mutex;
+    std::set<pid_t> workers;
+    on_every_thread(pool, [&] {
+      const std::lock_guard lock(mutex);
+      if (gettid() != caller) workers.insert(gettid());
+    });
+    ASSERT_EQ(workers.size(), 2U);
+    for (const pid_t worker : workers) {
+      while (state_of_thread(worker) != 'S') std::this_thread::yield();  // for ever if it spins for ever
+    }
+  }
 }
 
 TEST(ThreadPool, CanBeMadeAndDroppedManyTimesUsedOrNot) {

@@ -1,8 +1,10 @@
 // Products of stored weights with float32 activations.
 //
 // Exact numerics: every weight is decoded to float32 without rounding, every output element is one float32
-// dot product whose order of additions depends on nothing but its length. So an output has the same bits
-// whatever the number of tokens, the split of rows over threads, or the place of the weights in memory.
+// dot product in sixteen partial sums, whose order of additions (lanes-inl.h has it) depends on nothing but
+// its length. So an output has the same bits whatever the number of tokens, the split of rows over threads,
+// the place of the weights in memory, or the width of the machine's vectors, as long as it fuses multiply and
+// add.
 #pragma once
 
 #include <cstddef>

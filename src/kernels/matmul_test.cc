@@ -2,9 +2,14 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <array>
 #include <cmath>
 #include <random>
+#include <string>
 #include <vector>
+
+#include "kernels/simd_target.h"
 
 namespace sluice {
 namespace {
@@ -107,6 +112,69 @@ TEST_P(MatmulFormats, RowRangesAndStridesAddressTheSameProducts) {
   for (size_t r = 0; r < 100; ++r) {
     const bool inside = r >= 5 && r < 21;
     EXPECT_EQ(strided[r], inside ? packed[r] : -1.0F) << r;
+  }
+}
+
+// A product with the identity is the matrix: every code and scale against the scalar definition.
+TEST_P(MatmulFormats, WithTheIdentityIsWhatTheScalarDefinitionDecodes) {
+  constexpr uint32_t kRows = 260;                                        // more than two blocks of scales
+  const uint32_t cols = GetParam() == WeightFormat::kMXFP4 ? 288 : 291;  // ragged where the format allows it
+  Stored stored = random_matrix(GetParam(), kRows, cols, 1);
+  for (size_t i = 0; i < stored.values.size(); ++i) {
+    stored.values[i] = static_cast<std::byte>(i * 7 + i / 256);  // all codes
+  }
+  for (size_t i = 0; i < stored.scales.size(); ++i) stored.scales[i] = static_cast<std::byte>(i * 37);
+  std::vector<float> identity(size_t{cols} * cols);
+  for (size_t c = 0; c < cols; ++c) identity[c * cols + c] = 1.0F;
+  std::vector<float> found(size_t{kRows} * cols);
+  matmul_rows(stored.matrix, 0, kRows, identity.data(), cols, cols, found.data(), kRows);
+  std::vector<float> expected(cols);
+  for (uint32_t row = 0; row < kRows; ++row) {
+    decode_row(stored.matrix, row, expected.data());
+    const bool is_finite = std::ranges::all_of(expected, [](float value) { return std::isfinite(value); });
+    for (uint32_t c = 0; c < cols; ++c) {
+      const float value = found[c * kRows + row];
+      if (is_finite) {
+        ASSERT_EQ(value, expected[c]) << row << "," << c;
+      } else {  // 0 times NaN or infinity in every product of the row
+        ASSERT_FALSE(std::isfinite(value) && !std::isfinite(expected[c])) << row << "," << c;
+      }
+    }
+  }
+}
+
+// The order of additions as lanes-inl.h tells it, in scalar arithmetic.
+float sum_in_the_order_told(const float* w, const float* x, size_t cols) {
+  std::array<float, 16> lanes{};
+  for (size_t c = 0; c < cols; ++c) {
+    float& lane = lanes[c % 32 / 2];
+    lane = std::fma(w[c], x[c], lane);
+  }
+  for (size_t stride = 8; stride > 0; stride /= 2) {
+    for (size_t lane = 0; lane < stride; ++lane) lanes[lane] += lanes[lane + stride];
+  }
+  return lanes[0];
+}
+
+TEST_P(MatmulFormats, AddsInTheOrderThatIsWrittenDownWhateverTheWidthOfVectors) {
+  if (!fuses_multiply_and_add()) GTEST_SKIP() << "this machine rounds between multiplying and adding";
+  constexpr uint32_t kRows = 21;
+  const uint32_t cols = GetParam() == WeightFormat::kMXFP4 ? 1120 : 1123;
+  const auto stored = random_matrix(GetParam(), kRows, cols, 0);
+  constexpr size_t kMostTokens = 100;
+  const auto x = random_floats(kMostTokens * cols);
+  std::vector<float> row(cols);
+  for (const size_t tokens :
+       {size_t{1}, size_t{2}, size_t{3}, size_t{5}, size_t{6}, size_t{7}, kMostTokens}) {
+    std::vector<float> y(tokens * kRows);
+    matmul_rows(stored.matrix, 0, kRows, x.data(), cols, tokens, y.data(), kRows);
+    for (uint32_t r = 0; r < kRows; ++r) {
+      decode_row(stored.matrix, r, row.data());
+      for (size_t t = 0; t < tokens; ++t) {
+        ASSERT_EQ(y[t * kRows + r], sum_in_the_order_told(row.data(), x.data() + t * cols, cols))
+            << "row " << r << ", token " << t << " of " << tokens;
+      }
+    }
   }
 }
 

@@ -1,0 +1,46 @@
+// Weights for benchmarks: random codes, several copies.
+#pragma once
+
+#include <cstddef>
+#include <random>
+#include <vector>
+
+#include "numerics/weight_matrix.h"
+
+namespace sluice {
+
+// `copies` matrices one behind the other, so that going through them in turn reads from memory and not from a
+// cache. Codes are finite in every format.
+class StoredMatrices {
+ public:
+  StoredMatrices(WeightFormat format, uint32_t rows, uint32_t cols, size_t copies)
+      : format_(format),
+        rows_(rows),
+        cols_(cols),
+        copies_(copies),
+        values_(weight_values_bytes(format, rows, cols) * copies),
+        scales_(weight_scales_bytes(format, rows, cols) * copies, std::byte{122}) {
+    std::mt19937 random(1);
+    for (auto& value : values_) value = static_cast<std::byte>(random() & 0x3b);
+  }
+
+  WeightMatrix next() {
+    const size_t copy = next_++ % copies_;
+    return {format_, rows_, cols_, values_.data() + copy * (values_.size() / copies_),
+            scales_.data() + copy * (scales_.size() / copies_)};
+  }
+
+  // Of one matrix.
+  size_t size_bytes() const { return (values_.size() + scales_.size()) / copies_; }
+
+ private:
+  WeightFormat format_;
+  uint32_t rows_;
+  uint32_t cols_;
+  size_t copies_;
+  size_t next_ = 0;
+  std::vector<std::byte> values_;
+  std::vector<std::byte> scales_;
+};
+
+}  // namespace sluice
