@@ -20,11 +20,18 @@ void PrefetchQueue::put_back(const Guess& guess) {
   guesses_[static_cast<size_t>(guess.foresight)].push_front(guess);
 }
 
+void PrefetchQueue::forget(Foresight foresight, uint32_t layer) {
+  std::erase_if(guesses_[static_cast<size_t>(foresight)],
+                [&](const Guess& guess) { return guess.layer == layer; });
+}
+
 void PrefetchQueue::expire(uint32_t layer) {
-  for (const Foresight foresight : {Foresight::kCertain, Foresight::kLikely}) {
-    std::erase_if(guesses_[static_cast<size_t>(foresight)],
-                  [&](const Guess& guess) { return guess.layer == layer; });
-  }
+  forget(Foresight::kCertain, layer);
+  forget(Foresight::kLikely, layer);
+}
+
+void PrefetchQueue::forget_likely(uint32_t layer) {
+  forget(Foresight::kLikely, layer);
 }
 
 void PrefetchQueue::clear() {

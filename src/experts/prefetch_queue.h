@@ -27,6 +27,8 @@ class PrefetchQueue {
   void put_back(const Guess& guess);
   // The layer's request has come: whatever was guessed for it comes too late. Warm ones stay.
   void expire(uint32_t layer);
+  // A better guess at the layer is about to be added.
+  void forget_likely(uint32_t layer);
   void clear();
 
   // The surest guess, the oldest of equals. kLikely and kWarm only when `device_is_idle`.
@@ -39,6 +41,8 @@ class PrefetchQueue {
 
  private:
   static constexpr size_t kKinds = 3;
+
+  void forget(Foresight foresight, uint32_t layer);
 
   std::array<std::deque<Guess>, kKinds> guesses_;  // by Foresight
   double useful_share_ = 1;                        // of the guesses of late

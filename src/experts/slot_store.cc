@@ -122,7 +122,8 @@ void SlotStore::prefetch(uint32_t layer, std::span<const uint32_t> ids, Foresigh
   std::vector<ReadOp> reads;
   {
     const std::lock_guard lock(mutex);
-    if (reader_ == nullptr) return;  // everything is in memory
+    if (reader_ == nullptr) return;                                      // everything is in memory
+    if (foresight == Foresight::kLikely) guesses_.forget_likely(layer);  // an older guess, from further away
     for (const uint32_t expert : experts) {
       if (slot_of_[expert] == kNoSlot) guesses_.add({expert, layer, foresight, by_sweep});
     }

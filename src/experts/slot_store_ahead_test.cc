@@ -115,6 +115,21 @@ TEST(Prefetch, WhatHasNotBegunWhenItsLayerIsAskedForIsDropped) {
   EXPECT_EQ(store->counters().prefetched_bytes, 0u);
 }
 
+TEST(Prefetch, ANearerGuessTakesThePlaceOfAnOlderOne) {
+  TestExperts experts;
+  auto [store, faults] = experts.open_faulty(8);
+  faults->hold();
+  ExpertRequest request = request_or_die(*store, 0, {0});
+  store->prefetch(2, Ids{1, 2}, Foresight::kLikely, false);
+  store->prefetch(1, Ids{5}, Foresight::kLikely, false);
+  store->prefetch(2, Ids{3}, Foresight::kLikely, false);
+  faults->release();
+  take_all(experts, request, 0, {0});
+  wait_for_reads(experts, *store, *faults);
+  EXPECT_EQ(store->counters().prefetched_bytes,
+            experts.catalog().expert_bytes(8 + 5) + experts.catalog().expert_bytes(16 + 3));
+}
+
 TEST(Prefetch, CountsWhatNobodyAskedForAsWastedWhenItGoes) {
   TestExperts experts;
   auto [store, faults] = experts.open_faulty(2);

@@ -88,17 +88,22 @@ std::vector<uint32_t> distinct(std::span<const uint32_t> ids, size_t id_count) {
   return result;
 }
 
-// The residual streams change little from one layer to the next, so that the next router, shown what this one
-// saw, names mostly the experts that it will name in earnest.
-void guess_next_layer(const ForwardContext& context, const RoutedExperts& experts, uint32_t layer,
-                      const float* x, const Chunk& chunk) {
-  if (experts.next_router == nullptr || !experts.store.wants_guesses()) return;
-  const PartTimer timer(context, PassPart::kRouting, layer);
-  const Workspace::Scope scope(context.workspace);
-  const Routing routing = route(context, *experts.next_router, x, chunk);
-  const std::span ids(routing.experts, chunk.tokens() * context.config.num_experts_per_tok);
-  experts.store.prefetch(layer + 1, distinct(ids, context.config.n_routed_experts), Foresight::kLikely,
-                         chunk.tokens() > 1);
+// The residual streams change little from one layer to the next, so that the next routers, shown what this
+// one saw, name mostly the experts that they will name in earnest. A chunk's union leaves little to guess:
+// there one layer is enough.
+void guess_next_layers(const ForwardContext& context, const RoutedExperts& experts, uint32_t layer,
+                       const float* x, const Chunk& chunk) {
+  const bool is_sweep = chunk.tokens() > 1;
+  for (uint32_t ahead = 1; ahead <= (is_sweep ? 1 : kLayersAhead); ++ahead) {
+    const RouterWeights* const router = experts.next_routers[ahead - 1];
+    if (router == nullptr || !experts.store.wants_guesses()) continue;
+    const PartTimer timer(context, PassPart::kRouting, layer);
+    const Workspace::Scope scope(context.workspace);
+    const Routing routing = route(context, *router, x, chunk);
+    const std::span ids(routing.experts, chunk.tokens() * context.config.num_experts_per_tok);
+    experts.store.prefetch(layer + ahead, distinct(ids, context.config.n_routed_experts), Foresight::kLikely,
+                           is_sweep);
+  }
 }
 
 // Puts a script's experts, where it has some, in the place of the router's.
@@ -180,7 +185,7 @@ Status expert_block(const ForwardContext& context, const RoutedExperts& experts,
   if (!is_token && experts.swept != nullptr) experts.swept->record(layer, routing, chunk.tokens());
   SLUICE_ASSIGN(ExpertRequest request, is_token ? experts.store.request(layer, assignment.used())
                                                 : experts.store.sweep(layer, assignment.used()));
-  guess_next_layer(context, experts, layer, x, chunk);
+  guess_next_layers(context, experts, layer, x, chunk);
   {
     const PartTimer timer(context, PassPart::kSharedExpert, layer);  // while the others are read
     run_expert(context, weights.shared_expert, x, chunk.tokens(), y);

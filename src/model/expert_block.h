@@ -1,6 +1,8 @@
 // The expert sublayer: route, ask for the experts, compute each as it arrives, sum in the router's order.
 #pragma once
 
+#include <array>
+#include <cstddef>
 #include <cstdint>
 
 #include "experts/expert_store.h"
@@ -11,13 +13,17 @@
 
 namespace sluice {
 
+// How far guesses reach. The layer after the next is guessed less well, and only read when nothing nearer is
+// missing: so that a disk that is the bottleneck never pauses.
+inline constexpr size_t kLayersAhead = 2;
+
 // The routed experts of a model: how they are stored, and who holds their bytes.
 struct RoutedExperts {
   const ExpertStorage& storage;
   ExpertStore& store;
-  // Of the next layer, where that is known and scores experts: run ahead, on this layer's input, it guesses
-  // what that layer will ask for. May be null.
-  const RouterWeights* next_router = nullptr;
+  // Of the next layers, where they score experts: run ahead, on this layer's input, they guess what those
+  // layers will ask for. The nearest first; null where a layer is none of that kind.
+  std::array<const RouterWeights*, kLayersAhead> next_routers{};
   SweptRoutes* swept = nullptr;  // where the routes of chunks go; null for layers that are not learnt from
 };
 

@@ -117,7 +117,9 @@ Status Model::run_layer(const LayerWeights& weights, uint32_t layer, const Chunk
   const StreamMixing mixing = hc_pre(ctx, weights.hc_ffn, streams, tokens, x);
   normalise(weights.ffn_norm);
   const bool is_ordinary = layer < parts_.weights.layers.size();
-  const RoutedExperts experts{*parts_.expert_storage, *parts_.expert_store, router_after(layer),
+  const RoutedExperts experts{*parts_.expert_storage,
+                              *parts_.expert_store,
+                              {guessing_router(layer + 1), guessing_router(layer + 2)},
                               is_ordinary ? &swept_ : nullptr};
   SLUICE_TRY(expert_block(ctx, experts, weights, layer, x, chunk, y));
   hc_post(ctx, mixing, y, tokens, streams);
@@ -129,10 +131,10 @@ Status Model::run_layer(const LayerWeights& weights, uint32_t layer, const Chunk
   return {};
 }
 
-const RouterWeights* Model::router_after(uint32_t layer) const {
-  if (layer + 1 >= parts_.weights.layers.size()) return nullptr;
-  const RouterWeights& next = parts_.weights.layers[layer + 1].router;
-  return next.table ? nullptr : &next;
+const RouterWeights* Model::guessing_router(uint32_t layer) const {
+  if (layer >= parts_.weights.layers.size()) return nullptr;
+  const RouterWeights& router = parts_.weights.layers[layer].router;
+  return router.table ? nullptr : &router;
 }
 
 // What is known of a token's experts at a hash layer before anything is computed: all of them.

@@ -73,8 +73,8 @@ class Model {
   void fetch_certain_experts(const Chunk& chunk);
   void append_certain_experts(const Chunk& chunk, size_t token, uint32_t layer,
                               std::vector<uint32_t>& experts) const;
-  // The router that follows the layer, as far as it can be run ahead.
-  const RouterWeights* router_after(uint32_t layer) const;
+  // The layer's router, if there is one that can be run ahead.
+  const RouterWeights* guessing_router(uint32_t layer) const;
   Status run_layer(const LayerWeights& weights, uint32_t layer, const Chunk& chunk, LayerState& state,
                    float* streams, ForwardObserver* observer);
   void head_logits(const HeadWeights& head, const float* streams, size_t count, float* logits);
