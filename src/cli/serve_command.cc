@@ -30,7 +30,7 @@ struct ServeOptions {
   std::string name;
   size_t queue = 32;
   size_t connections = 128;
-  std::string max_body = "16MB";
+  std::string max_body = "4MB";
   unsigned request_timeout_seconds = 60;
 };
 
@@ -119,7 +119,7 @@ void add_server_options(CLI::App& command, ServeOptions& options) {
       ->check(CLI::Range(1, 10000).description(""))
       ->type_name("N")
       ->group(kGroup);
-  command.add_option("--max-body", options.max_body, "the largest request; default: 16MB")
+  command.add_option("--max-body", options.max_body, "the largest request; default: 4MB")
       ->type_name("SIZE")
       ->group(kGroup);
   command

@@ -210,8 +210,7 @@ void Api::count_tokens(HttpExchange& exchange) {
     return parse_anthropic(body, AnthropicCall::kCountTokens, default_sampling());
   });
   if (!request) return fail_with(exchange, request.error());
-  const auto ids = engine_.tokenizer()->encode(request->prompt);
-  exchange.answer({.body = json_text({{"input_tokens", ids.size()}})});
+  exchange.answer({.body = json_text({{"input_tokens", request->ids.size()}})});
 }
 
 SamplingOptions Api::default_sampling() const {
@@ -220,36 +219,39 @@ SamplingOptions Api::default_sampling() const {
   return sampling;
 }
 
-Result<AnswerRequest> Api::read(const HttpRequest& http, const Parse& parse) const {
+Result<Api::ReadRequest> Api::read(const HttpRequest& http, const Parse& parse) {
+  const std::lock_guard lock(reading_);
   auto body = parse_json(http.body);
   if (!body) return tl::unexpected(std::move(body).error().in("the body is not JSON"));
-  return parse(*body);
+  ReadRequest read;
+  SLUICE_ASSIGN(read.request, parse(*body));
+  SLUICE_ASSIGN(read.ids, tokens_of(read.request));
+  return read;
 }
 
 Result<std::vector<int32_t>> Api::tokens_of(const AnswerRequest& request) const {
-  std::vector<int32_t> ids = request.prompt_ids;
-  if (ids.empty() && request.turn) {
-    ids = engine_.tokenizer()->encode(request.prompt);
-  } else if (ids.empty()) {
-    SLUICE_ASSIGN(ids, engine_.tokenize_prompt(request.prompt.text));
-  }
+  if (!request.prompt_ids.empty()) return request.prompt_ids;
+  if (request.turn) return engine_.tokenizer()->encode(request.prompt);
+  return engine_.tokenize_prompt(request.prompt.text);
+}
+
+Status Api::check_context(size_t tokens) const {
   const uint64_t limit = engine_.loaded().sizes.context_tokens;
-  if (ids.size() < limit) return ids;
+  if (tokens < limit) return {};
   return fail(ErrorCode::kOutOfBudget,
-              "the prompt has {} tokens, and a context of {} tokens must hold it and the answer", ids.size(),
+              "the prompt has {} tokens, and a context of {} tokens must hold it and the answer", tokens,
               limit);
 }
 
 void Api::answer(HttpExchange& exchange, const char* id_prefix, const Parse& parse,
                  const MakeWriter& make_writer) {
-  auto request = read(exchange.request(), parse);
-  if (!request) return fail_with(exchange, request.error());
-  auto ids = tokens_of(*request);
-  if (!ids) return fail_with(exchange, ids.error());
-  const auto writer =
-      make_writer({random_id(id_prefix), options_.model, now_seconds(), ids->size()}, *request);
-  const bool stream = request->stream;
-  const auto answer = scheduler_.submit(*std::move(request), *std::move(ids));
+  auto read_request = read(exchange.request(), parse);
+  if (!read_request) return fail_with(exchange, read_request.error());
+  auto& [request, ids] = *read_request;
+  if (const Status fits = check_context(ids.size()); !fits) return fail_with(exchange, fits.error());
+  const auto writer = make_writer({random_id(id_prefix), options_.model, now_seconds(), ids.size()}, request);
+  const bool stream = request.stream;
+  const auto answer = scheduler_.submit(std::move(request), std::move(ids));
   if (answer) return deliver(exchange, answer, *writer, stream);
   exchange.add_header("Retry-After", std::to_string(scheduler_.retry_after_seconds()));
   exchange.answer(error(exchange.request(), 429, "Too many requests are waiting; try again a little later.",

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <mutex>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -59,8 +60,14 @@ class Api {
 
   void dispatch(HttpExchange& exchange, std::string& endpoint);
   void fail_with(HttpExchange& exchange, const Error& error) const;
-  Result<AnswerRequest> read(const HttpRequest& http, const Parse& parse) const;
+  // A request and its prompt's tokens. One at a time: a body takes many times its size while it is read.
+  struct ReadRequest {
+    AnswerRequest request;
+    std::vector<int32_t> ids;
+  };
+  Result<ReadRequest> read(const HttpRequest& http, const Parse& parse);
   Result<std::vector<int32_t>> tokens_of(const AnswerRequest& request) const;
+  Status check_context(size_t tokens) const;
   SamplingOptions default_sampling() const;
   void answer(HttpExchange& exchange, const char* id_prefix, const Parse& parse,
               const MakeWriter& make_writer);
@@ -72,6 +79,7 @@ class Api {
   Metrics& metrics_;
   const ApiOptions options_;
   const int64_t started_;  // seconds since 1970
+  std::mutex reading_;
 };
 
 }  // namespace sluice

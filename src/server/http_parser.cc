@@ -46,6 +46,7 @@ struct HttpParser::Machine {
   }
 
   int on_header_name(std::string_view piece) {
+    if (state != State::kHead) return kGoOn;  // after a chunked body: nobody asks for those
     if (in_value || request.headers.empty()) request.headers.emplace_back();
     in_value = false;
     request.headers.back().name += piece;
@@ -53,6 +54,7 @@ struct HttpParser::Machine {
   }
 
   int on_header_value(std::string_view piece) {
+    if (state != State::kHead) return kGoOn;
     in_value = true;
     request.headers.back().value += piece;
     return kGoOn;

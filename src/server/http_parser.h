@@ -12,7 +12,7 @@ namespace sluice {
 
 struct HttpLimits {
   size_t header_bytes = 32 << 10;  // request line and headers together
-  size_t body_bytes = 16 << 20;
+  size_t body_bytes = 4 << 20;
 };
 
 struct HttpRefusal {

@@ -57,6 +57,7 @@ TEST(HttpParser, ReadsChunks) {
        1);
   ASSERT_EQ(parser.state(), State::kComplete);
   EXPECT_EQ(parser.request().body, "abcde");
+  EXPECT_EQ(parser.request().headers.size(), 1U);  // what follows a body is none
 }
 
 TEST(HttpParser, HoldsItsLimits) {

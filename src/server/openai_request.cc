@@ -186,6 +186,13 @@ Result<Conversation> read_messages(const RequestFields& body) {
   for (ChatMessage& message : conversation) {
     if (message.role == ChatRole::kDeveloper) message.role = ChatRole::kSystem;
   }
+  const ChatMessage& last = conversation.back();
+  if (last.role != ChatRole::kUser && last.role != ChatRole::kTool && !last.without_eos) {
+    return fail(ErrorCode::kInvalidArgument,
+                "messages[{}].role: \"{}\" was found last, where \"user\" or \"tool\" was expected: there is "
+                "nothing to answer",
+                conversation.size() - 1, chat_role_name(last.role));
+  }
   return conversation;
 }
 

@@ -188,6 +188,8 @@ class Chat(ServerTest):
             ({"messages": [user("a"), {"role": "assistant"}, user(7)]}, "messages[2].content"),
             ({"messages": [{"role": "king", "content": ""}]}, "messages[0].role"),
             ({"messages": [user([{"type": "text", "text": "a"}, {"type": "image_url"}])]}, "messages[0].content[1].type"),
+            ({"messages": [user("a"), {"role": "assistant", "content": "b"}]}, "messages[1].role"),
+            ({"messages": [{"role": "developer", "content": "b"}]}, "messages[0].role"),
             ({"temperature": "hot"}, "temperature"),
             ({"temperature": -1}, "temperature"),
             ({"top_p": 1.5}, "top_p"),
