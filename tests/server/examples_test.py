@@ -35,7 +35,7 @@ class Examples(ServerTest):
 
     def test_python(self):
         for output in self.outputs("python"):
-            self.assertIn("15", output)
+            self.assertEqual(output, "7 + 8 = 15\n")
 
     def test_javascript(self):
         (output,) = self.outputs("js")
