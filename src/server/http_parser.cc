@@ -32,14 +32,6 @@ struct HttpParser::Machine {
     refusal = {status, why};
   }
 
-  // False when the headers are too long now.
-  bool count_head(size_t bytes) {
-    head_bytes += bytes;
-    if (head_bytes <= limits.header_bytes) return true;
-    refuse(431, fmt::format("The request's headers have more than {} bytes.", limits.header_bytes));
-    return false;
-  }
-
   int on_url(std::string_view piece) {
     url += piece;
     return kGoOn;
@@ -147,14 +139,20 @@ size_t HttpParser::push(std::string_view bytes) {
   Machine& machine = *machine_;
   size_t taken = 0;
   while (taken < bytes.size() && (machine.state == State::kHead || machine.state == State::kBody)) {
-    // In small steps while the headers come, so that they cannot go far beyond their limit; trailers and the
-    // heads of chunks, which end up nowhere, the library limits.
+    // No byte of the headers beyond their limit is looked at, however they arrive. Trailers and the heads of
+    // chunks, which end up nowhere, the library limits.
     const bool in_head = machine.state == State::kHead;
-    const std::string_view step = bytes.substr(taken, in_head ? 1024 : bytes.size());
+    const size_t allowed_bytes = in_head ? machine.limits.header_bytes - machine.head_bytes : bytes.size();
+    if (allowed_bytes == 0) {
+      machine.refuse(
+          431, fmt::format("The request's headers have more than {} bytes.", machine.limits.header_bytes));
+      break;
+    }
+    const std::string_view step = bytes.substr(taken, allowed_bytes);
     const size_t parsed = http_parser_execute(&machine.parser, &settings, step.data(), step.size());
     taken += parsed;
+    if (in_head) machine.head_bytes += parsed;
     const auto error = static_cast<http_errno>(machine.parser.http_errno);
-    if (in_head && machine.state == State::kHead && !machine.count_head(parsed)) break;
     if (error == HPE_OK && machine.parser.upgrade == 0) continue;
     if (machine.state == State::kComplete && error == HPE_PAUSED) break;
     if (machine.parser.upgrade != 0) machine.refuse(400, "This server upgrades to nothing.");

@@ -69,6 +69,12 @@ TEST(HttpParser, HoldsItsLimits) {
               413);
     EXPECT_EQ(refusal_of(head + "X: " + std::string(300, 'x'), step), 431);
     EXPECT_EQ(refusal_of("GET /" + std::string(300, 'x'), step), 431);
+    const auto head_of = [](size_t bytes) {
+      return "GET / HTTP/1.1\r\nX: " + std::string(bytes - 23, 'x') + "\r\n\r\n";
+    };
+    EXPECT_EQ(head_of(200).size(), 200U);
+    EXPECT_EQ(refusal_of(head_of(200), step), 0);
+    EXPECT_EQ(refusal_of(head_of(201), step), 431);
   }
 }
 
