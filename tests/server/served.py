@@ -89,8 +89,11 @@ class Server:
             except (BrokenPipeError, ConnectionResetError):
                 pass  # it has heard enough
             seen = b""
-            while more := connection.recv(65536):
-                seen += more
+            try:
+                while more := connection.recv(65536):
+                    seen += more
+            except ConnectionResetError:
+                pass  # turned away before it had read what was sent
             return seen
 
     def events(self, path, body, **headers):
