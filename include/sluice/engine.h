@@ -63,6 +63,7 @@ struct EngineOptions {
   PrefetchMode prefetch = PrefetchMode::kLikely;
   size_t read_threads = 8;      // that load, and that read experts without io_uring
   uint64_t context_tokens = 0;  // per session; 0: 32768, or the model's own limit when that is less
+  size_t sessions = 1;          // that live at once: the memory plan holds the state of each
   size_t chunk_tokens = 512;    // prefill takes this many tokens at a time
   std::function<void(const LoadProgress&)> on_progress;
   std::stop_token cancel;  // opening ends with kCancelled
@@ -72,7 +73,7 @@ struct EngineOptions {
 struct MemoryPlan {
   uint64_t available_bytes = 0;  // what the machine (and its control group) has left
   uint64_t dense_bytes = 0;      // weights that every token uses
-  uint64_t kv_bytes = 0;         // one session with a full context
+  uint64_t kv_bytes = 0;         // all sessions with full contexts
   uint64_t workspace_bytes = 0;  // scratch of a forward pass
   uint64_t program_bytes = 0;    // the program itself, its tokenizer, and what it knows of every tensor
   uint64_t slot_bytes = 0;       // one expert slot
@@ -103,6 +104,9 @@ struct GenerationRequest {
   bool stop_at_end_of_text = true;
   std::function<void(uint64_t tokens_done, uint64_t tokens_total)> on_prefill;
   std::function<bool(int32_t id)> on_token;  // every new token but the one that ends the text; false: stop
+  // What each new token is chosen from, before it is: [vocabulary], valid until on_token returns. May be
+  // empty.
+  std::function<void(std::span<const float> logits)> on_logits;
   std::stop_token cancel;
   // For the rooms above: looks into every forward pass (model/forward_context.h). Null, or outlives the call.
   ForwardObserver* observer = nullptr;

@@ -14,6 +14,7 @@ using Command = std::function<Result<ExitCode>(Console&)>;
 
 Command add_run_command(CLI::App& app);
 Command add_chat_command(CLI::App& app);
+Command add_serve_command(CLI::App& app);
 Command add_inspect_command(CLI::App& app);
 Command add_tokenize_command(CLI::App& app);
 Command add_prompt_command(CLI::App& app);

@@ -37,10 +37,12 @@ bool ctrl_c_is_ignored() {
 
 // A blocked signal waits in the kernel, and a signalfd hands it out: there is no handler, so nothing that a
 // handler may not do.
-Result<Interrupts> Interrupts::catch_them() {
-  sigset_t set = only_ctrl_c();
+Result<Interrupts> Interrupts::catch_signals(std::initializer_list<int> signals) {
+  sigset_t set;
+  sigemptyset(&set);
+  for (const int signal : signals) sigaddset(&set, signal);
   // A blocked signal is kept even when it is ignored; so do not look at it then.
-  if (ctrl_c_is_ignored()) sigemptyset(&set);
+  if (ctrl_c_is_ignored()) sigdelset(&set, SIGINT);
   sigset_t before;
   pthread_sigmask(SIG_BLOCK, &set, &before);
   const int descriptor = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);

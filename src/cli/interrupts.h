@@ -2,6 +2,7 @@
 #pragma once
 
 #include <csignal>
+#include <initializer_list>
 #include <stop_token>
 #include <thread>
 
@@ -15,7 +16,9 @@ namespace sluice {
 class Interrupts {
  public:
   // kIo when the system has no descriptor left.
-  static Result<Interrupts> catch_them();
+  static Result<Interrupts> catch_them() { return catch_signals({SIGINT}); }
+  // Other signals too, which then count as Ctrl-C does: SIGTERM, for a server.
+  static Result<Interrupts> catch_signals(std::initializer_list<int> signals);
   Interrupts(Interrupts&& other) noexcept;
   Interrupts& operator=(Interrupts&&) = delete;
   ~Interrupts();

@@ -114,6 +114,7 @@ Result<EngineOptions> engine_options(const ModelOptions& options) {
   engine.read_threads = options.read_threads;
   engine.context_tokens = options.context_tokens;
   engine.chunk_tokens = options.chunk_tokens;
+  engine.sessions = options.sessions;
   if (!options.cache.empty()) {
     auto cache = CacheSize::parse(options.cache);
     if (!cache) return tl::unexpected(std::move(cache).error().in("--cache"));

@@ -27,6 +27,7 @@ struct ModelOptions {
   size_t read_threads = 8;
   uint64_t context_tokens = 0;
   size_t chunk_tokens = 512;
+  size_t sessions = 1;
 };
 
 // Declares -m; --stream, --cache, --reader, --threads, --read-threads; --context, --chunk. `options` must

@@ -18,6 +18,7 @@ constexpr const char* kOverview =
     "  sluice run \"Once upon a time\"             the model goes on with a text\n"
     "  sluice run --chat \"What is 7 + 8?\"        the model answers a message\n"
     "  sluice chat                               a conversation; /help inside\n"
+    "  sluice serve                              an HTTP server that OpenAI's and Anthropic's clients know\n"
     "  sluice inspect                            what the model is, what fits in this machine\n"
     "  sluice plan                               where memory would go here, how fast it would be\n"
     "\n"
@@ -81,9 +82,10 @@ void declare(Program& program, Console& console) {
   app.set_help_flag("-h,--help", "show this help");
   app.require_subcommand(0, 1);
   app.footer(exit_code_help());
-  for (const auto add : {add_run_command, add_chat_command, add_inspect_command, add_tokenize_command,
-                         add_prompt_command, add_verify_command, add_perplexity_command, add_replay_command,
-                         add_bench_command, add_synth_command, add_checksum_command, add_plan_command}) {
+  for (const auto add :
+       {add_run_command, add_chat_command, add_serve_command, add_inspect_command, add_tokenize_command,
+        add_prompt_command, add_verify_command, add_perplexity_command, add_replay_command, add_bench_command,
+        add_synth_command, add_checksum_command, add_plan_command}) {
     Command command = add(app);
     CLI::App* parser = app.get_subcommands([](CLI::App*) { return true; }).back();
     add_output_flags(*parser, console);

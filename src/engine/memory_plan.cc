@@ -16,6 +16,7 @@ namespace {
 constexpr uint64_t kDefaultContextTokens = 32768;
 constexpr size_t kMaxChunkTokens = 8192;
 constexpr size_t kMaxThreads = 1024;
+constexpr size_t kMaxSessions = 1024;
 constexpr size_t kPlannedAlignmentBytes = 4096;  // what O_DIRECT asks for at most
 // Left to the rest of the machine, and to what a process needs besides tensors, when we choose the number of
 // slots.
@@ -97,6 +98,10 @@ Result<EngineSizes> settle_sizes(const EngineOptions& options, const ModelConfig
     return fail(ErrorCode::kInvalidArgument, "{} threads were asked for; expected 1 to {}", sizes.threads,
                 kMaxThreads);
   }
+  if (options.sessions == 0 || options.sessions > kMaxSessions) {
+    return fail(ErrorCode::kInvalidArgument, "{} sessions were asked for; expected 1 to {}", options.sessions,
+                kMaxSessions);
+  }
   if (options.read_threads == 0 || options.read_threads > kMaxThreads) {
     return fail(ErrorCode::kInvalidArgument, "{} read threads were asked for; expected 1 to {}",
                 options.read_threads, kMaxThreads);
@@ -110,10 +115,12 @@ Result<MemoryPlan> plan_memory(const EngineOptions& options, const EngineSizes& 
   MemoryPlan plan;
   plan.available_bytes = available_bytes;
   plan.dense_bytes = dense_bytes;
-  plan.kv_bytes = SequenceState::bytes_when_full(Model::state_shape(config), sizes.context_tokens);
-  plan.workspace_bytes =
-      Model::workspace_bytes(config, sizes.chunk_tokens) +
-      (sizes.chunk_tokens * config.hc_mult * config.hidden_size + config.vocab_size) * sizeof(float);
+  plan.kv_bytes =
+      options.sessions * SequenceState::bytes_when_full(Model::state_shape(config), sizes.context_tokens);
+  plan.workspace_bytes = Model::workspace_bytes(config, sizes.chunk_tokens) +
+                         options.sessions *
+                             (sizes.chunk_tokens * config.hc_mult * config.hidden_size + config.vocab_size) *
+                             sizeof(float);
   plan.program_bytes = program_bytes(options, sizes, config, catalog);
   plan.slot_bytes = SlotLayout(catalog, kPlannedAlignmentBytes).slot_bytes();
   plan.experts = catalog.expert_count();
@@ -133,10 +140,11 @@ Result<MemoryPlan> plan_memory(const EngineOptions& options, const EngineSizes& 
     const uint64_t least_bytes = plan.total_bytes() - plan.experts_bytes + least * plan.slot_bytes;
     return fail(
         ErrorCode::kOutOfBudget,
-        "{} are needed ({} dense weights, {} for a context of {} tokens, {} workspace, {} program, {} for {} "
+        "{} are needed ({} dense weights, {} for {} of {} tokens, {} workspace, {} program, {} for {} "
         "expert slots) "
         "and {} are available; mode {} works from {} on: ask for a smaller --cache or --context",
         format_bytes(plan.total_bytes()), format_bytes(plan.dense_bytes), format_bytes(plan.kv_bytes),
+        options.sessions == 1 ? "a context" : fmt::format("{} contexts", options.sessions),
         sizes.context_tokens, format_bytes(plan.workspace_bytes), format_bytes(plan.program_bytes),
         format_bytes(plan.experts_bytes), plan.slots, format_bytes(available_bytes),
         stream_mode_name(options.stream), format_bytes(least_bytes));

@@ -68,6 +68,19 @@ TEST_F(MemoryPlanOfTinyV4, CountsEveryPart) {
                                      made->program_bytes + made->experts_bytes);
 }
 
+TEST_F(MemoryPlanOfTinyV4, EverySessionHasItsPlace) {
+  EngineOptions options = direct();
+  options.cache = CacheSize{0, 50.0};
+  const auto one = plan(options, kUnknown);
+  options.sessions = 5;
+  const auto five = plan(options, kUnknown);
+  ASSERT_TRUE(one.has_value() && five.has_value());
+  EXPECT_EQ(five->kv_bytes, 5 * one->kv_bytes);
+  // Each has the streams of a chunk and a token's logits of its own; the scratch of a pass is shared.
+  const uint64_t own = one->workspace_bytes - Model::workspace_bytes(config_, 512);
+  EXPECT_EQ(five->workspace_bytes, one->workspace_bytes + 4 * own);
+}
+
 TEST_F(MemoryPlanOfTinyV4, ACacheInBytesHoldsAsManySlotsAsFit) {
   const uint64_t slot_bytes = parts().slot_bytes;
   EngineOptions options = direct();
@@ -174,6 +187,8 @@ TEST_F(MemoryPlanOfTinyV4, SizesOutsideTheirRangeAreRefused) {
   refused([](EngineOptions& options) { options.chunk_tokens = 0; }, "chunk of 0 tokens");
   refused([](EngineOptions& options) { options.chunk_tokens = 8193; }, "chunk of 8193 tokens");
   refused([](EngineOptions& options) { options.threads = 1025; }, "1025 threads");
+  refused([](EngineOptions& options) { options.sessions = 0; }, "0 sessions");
+  refused([](EngineOptions& options) { options.sessions = 1025; }, "1025 sessions");
   refused([](EngineOptions& options) { options.read_threads = 0; }, "0 read threads");
   refused([](EngineOptions& options) { options.read_threads = 1025; }, "1025 read threads");
 }

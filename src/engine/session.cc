@@ -149,6 +149,7 @@ Result<FinishReason> Session::decode(const GenerationRequest& request, Generatio
   Sampler sampler(request.sampling);
   while (true) {
     if (request.cancel.stop_requested()) return FinishReason::kCancelled;
+    if (request.on_logits) request.on_logits(state_->logits);
     SLUICE_ASSIGN(const int32_t id, sampler.sample(state_->logits));
     ++result.stats.new_tokens;
     if (request.stop_at_end_of_text && ends_text(config, id)) return FinishReason::kEndOfText;

@@ -14,6 +14,8 @@
 
 namespace sluice {
 
+struct JsonValue;  // text/python_json.h
+
 enum class ChatRole {
   kSystem,
   kDeveloper,  // a user turn that carries rules; dropped with old reasoning
@@ -80,6 +82,8 @@ struct ChatOptions {
 // prompt: null content of a tool, user or latest_reminder message, and call arguments that are not a string,
 // are refused.
 Result<Conversation> parse_messages(std::string_view json, const std::string& file_name);
+// The same of an array that is parsed already: "messages[2].content: a number was found, ...".
+Result<Conversation> parse_messages(const JsonValue& messages);
 
 // The prompt of a conversation, up to where the model shall begin to write. Everything that a message holds
 // is untrusted in it; only the format's own text is template, among it the DSML marks of calls in the

@@ -165,16 +165,6 @@ Result<ChatMessage> message_of(const JsonValue& json, const std::string& where) 
   return message;
 }
 
-Result<Conversation> messages_of(const JsonValue& json) {
-  if (!json.is(Kind::kArray)) return wrong_type("messages", &json, "an array");
-  Conversation conversation;
-  for (size_t i = 0; i < json.items.size(); ++i) {
-    SLUICE_ASSIGN(ChatMessage message, message_of(json.items[i], fmt::format("messages[{}]", i)));
-    conversation.push_back(std::move(message));
-  }
-  return conversation;
-}
-
 }  // namespace
 
 Result<ThinkingMode> parse_thinking_mode(std::string_view name) {
@@ -198,10 +188,20 @@ const char* chat_role_name(ChatRole role) {
   return "unknown";
 }
 
+Result<Conversation> parse_messages(const JsonValue& messages) {
+  if (!messages.is(Kind::kArray)) return wrong_type("messages", &messages, "an array");
+  Conversation conversation;
+  for (size_t i = 0; i < messages.items.size(); ++i) {
+    SLUICE_ASSIGN(ChatMessage message, message_of(messages.items[i], fmt::format("messages[{}]", i)));
+    conversation.push_back(std::move(message));
+  }
+  return conversation;
+}
+
 Result<Conversation> parse_messages(std::string_view json, const std::string& file_name) {
   auto value = parse_json(json);
   if (!value) return tl::unexpected(std::move(value.error()).in(file_name));
-  auto conversation = messages_of(*value);
+  auto conversation = parse_messages(*value);
   if (!conversation) return tl::unexpected(std::move(conversation.error()).in(file_name));
   return conversation;
 }

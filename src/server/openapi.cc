@@ -1,0 +1,265 @@
+#include "server/openapi.h"
+
+namespace sluice {
+
+// The tests compare it with Api::routes().
+std::string_view openapi_json() {
+  return R"json({
+  "openapi": "3.1.0",
+  "info": {
+    "title": "Sluice",
+    "version": "1",
+    "description": "One model, served in OpenAI's and Anthropic's shapes. Unknown fields are ignored."
+  },
+  "security": [{}, {"bearer": []}, {"key": []}],
+  "components": {
+    "securitySchemes": {
+      "bearer": {"type": "http", "scheme": "bearer"},
+      "key": {"type": "apiKey", "in": "header", "name": "x-api-key"}
+    }
+  },
+  "paths": {
+    "/health": {
+      "get": {
+        "summary": "Is the server there, and how busy is it?",
+        "responses": {
+          "200": {"description": "Done.", "content": {"application/json": {"schema": {"type": "object"}}}}
+        },
+        "security": []
+      }
+    },
+    "/metrics": {
+      "get": {
+        "summary": "Counters, gauges and histograms for Prometheus.",
+        "responses": {
+          "200": {"description": "Done.", "content": {"text/plain": {"schema": {"type": "string"}}}},
+          "401": {"description": "The API key is missing or wrong."}
+        }
+      }
+    },
+    "/openapi.json": {
+      "get": {
+        "summary": "This document.",
+        "responses": {
+          "200": {"description": "Done.", "content": {"application/json": {"schema": {"type": "object"}}}},
+          "401": {"description": "The API key is missing or wrong."}
+        }
+      }
+    },
+    "/v1/models": {
+      "get": {
+        "summary": "The model that is served.",
+        "responses": {
+          "200": {"description": "Done.", "content": {"application/json": {"schema": {"type": "object"}}}},
+          "401": {"description": "The API key is missing or wrong."}
+        }
+      }
+    },
+    "/v1/models/{model}": {
+      "get": {
+        "summary": "The same, by name.",
+        "parameters": [{"name": "model", "in": "path", "required": true, "schema": {"type": "string"}}],
+        "responses": {
+          "200": {"description": "Done.", "content": {"application/json": {"schema": {"type": "object"}}}},
+          "401": {"description": "The API key is missing or wrong."}
+        }
+      }
+    },
+    "/v1/chat/completions": {
+      "post": {
+        "summary": "Answer a conversation (OpenAI).",
+        "requestBody": {
+          "required": true,
+          "content": {
+            "application/json": {
+              "schema": {
+                "type": "object",
+                "required": ["messages"],
+                "properties": {
+                  "model": {"type": "string"},
+                  "messages": {"type": "array", "items": {"type": "object"}, "minItems": 1},
+                  "tools": {"type": "array", "items": {"type": "object"}},
+                  "tool_choice": {
+                    "oneOf": [{"type": "string", "enum": ["none", "auto", "required"]}, {"type": "object"}]
+                  },
+                  "response_format": {"type": "object"},
+                  "reasoning_effort": {
+                    "type": "string",
+                    "enum": ["none", "minimal", "low", "medium", "high", "max", "xhigh"]
+                  },
+                  "max_tokens": {"type": "integer", "minimum": 1},
+                  "max_completion_tokens": {"type": "integer", "minimum": 1},
+                  "stop": {
+                    "oneOf": [
+                      {"type": "string"},
+                      {"type": "array", "items": {"type": "string"}, "maxItems": 16}
+                    ]
+                  },
+                  "stream": {"type": "boolean"},
+                  "stream_options": {"type": "object", "properties": {"include_usage": {"type": "boolean"}}},
+                  "logprobs": {"type": "boolean"},
+                  "top_logprobs": {"type": "integer", "minimum": 0, "maximum": 20},
+                  "temperature": {"type": "number", "minimum": 0, "maximum": 100},
+                  "top_p": {"type": "number", "minimum": 0, "maximum": 1},
+                  "min_p": {"type": "number", "minimum": 0, "maximum": 1},
+                  "top_k": {"type": "integer", "minimum": 0},
+                  "seed": {"type": "integer", "minimum": 0}
+                }
+              }
+            }
+          }
+        },
+        "responses": {
+          "200": {
+            "description": "Done.",
+            "content": {
+              "application/json": {"schema": {"type": "object"}},
+              "text/event-stream": {"schema": {"type": "string"}}
+            }
+          },
+          "401": {"description": "The API key is missing or wrong."},
+          "400": {"description": "A field is wrong; the message begins with its path."},
+          "413": {"description": "The body is too large."},
+          "429": {"description": "The queue is full; Retry-After says when to come again."},
+          "500": {
+            "description": "The model could not go on, for example because an expert could not be read."
+          },
+          "503": {"description": "The server stops."}
+        }
+      }
+    },
+    "/v1/completions": {
+      "post": {
+        "summary": "Go on with a text (OpenAI).",
+        "requestBody": {
+          "required": true,
+          "content": {
+            "application/json": {
+              "schema": {
+                "type": "object",
+                "required": ["prompt"],
+                "properties": {
+                  "model": {"type": "string"},
+                  "prompt": {"oneOf": [{"type": "string"}, {"type": "array", "items": {"type": "integer"}}]},
+                  "max_tokens": {"type": "integer", "minimum": 1, "default": 16},
+                  "stop": {
+                    "oneOf": [
+                      {"type": "string"},
+                      {"type": "array", "items": {"type": "string"}, "maxItems": 16}
+                    ]
+                  },
+                  "stream": {"type": "boolean"},
+                  "stream_options": {"type": "object", "properties": {"include_usage": {"type": "boolean"}}},
+                  "logprobs": {"type": "integer", "minimum": 0, "maximum": 20},
+                  "temperature": {"type": "number", "minimum": 0, "maximum": 100},
+                  "top_p": {"type": "number", "minimum": 0, "maximum": 1},
+                  "min_p": {"type": "number", "minimum": 0, "maximum": 1},
+                  "top_k": {"type": "integer", "minimum": 0},
+                  "seed": {"type": "integer", "minimum": 0}
+                }
+              }
+            }
+          }
+        },
+        "responses": {
+          "200": {
+            "description": "Done.",
+            "content": {
+              "application/json": {"schema": {"type": "object"}},
+              "text/event-stream": {"schema": {"type": "string"}}
+            }
+          },
+          "401": {"description": "The API key is missing or wrong."},
+          "400": {"description": "A field is wrong; the message begins with its path."},
+          "413": {"description": "The body is too large."},
+          "429": {"description": "The queue is full; Retry-After says when to come again."},
+          "500": {
+            "description": "The model could not go on, for example because an expert could not be read."
+          },
+          "503": {"description": "The server stops."}
+        }
+      }
+    },
+    "/v1/messages": {
+      "post": {
+        "summary": "Answer a conversation (Anthropic).",
+        "requestBody": {
+          "required": true,
+          "content": {
+            "application/json": {
+              "schema": {
+                "type": "object",
+                "required": ["messages", "max_tokens"],
+                "properties": {
+                  "model": {"type": "string"},
+                  "messages": {"type": "array", "items": {"type": "object"}, "minItems": 1},
+                  "system": {"oneOf": [{"type": "string"}, {"type": "array", "items": {"type": "object"}}]},
+                  "tools": {"type": "array", "items": {"type": "object"}},
+                  "tool_choice": {"type": "object"},
+                  "thinking": {"type": "object"},
+                  "max_tokens": {"type": "integer", "minimum": 1},
+                  "stop_sequences": {"type": "array", "items": {"type": "string"}, "maxItems": 16},
+                  "stream": {"type": "boolean"},
+                  "temperature": {"type": "number", "minimum": 0, "maximum": 1},
+                  "top_p": {"type": "number", "minimum": 0, "maximum": 1},
+                  "top_k": {"type": "integer", "minimum": 0}
+                }
+              }
+            }
+          }
+        },
+        "responses": {
+          "200": {
+            "description": "Done.",
+            "content": {
+              "application/json": {"schema": {"type": "object"}},
+              "text/event-stream": {"schema": {"type": "string"}}
+            }
+          },
+          "401": {"description": "The API key is missing or wrong."},
+          "400": {"description": "A field is wrong; the message begins with its path."},
+          "413": {"description": "The body is too large."},
+          "429": {"description": "The queue is full; Retry-After says when to come again."},
+          "500": {
+            "description": "The model could not go on, for example because an expert could not be read."
+          },
+          "503": {"description": "The server stops."}
+        }
+      }
+    },
+    "/v1/messages/count_tokens": {
+      "post": {
+        "summary": "How many tokens a conversation has (Anthropic).",
+        "requestBody": {
+          "required": true,
+          "content": {
+            "application/json": {
+              "schema": {
+                "type": "object",
+                "required": ["messages"],
+                "properties": {
+                  "model": {"type": "string"},
+                  "messages": {"type": "array", "items": {"type": "object"}, "minItems": 1},
+                  "system": {"oneOf": [{"type": "string"}, {"type": "array", "items": {"type": "object"}}]},
+                  "tools": {"type": "array", "items": {"type": "object"}},
+                  "tool_choice": {"type": "object"},
+                  "thinking": {"type": "object"}
+                }
+              }
+            }
+          }
+        },
+        "responses": {
+          "200": {"description": "Done.", "content": {"application/json": {"schema": {"type": "object"}}}},
+          "401": {"description": "The API key is missing or wrong."},
+          "400": {"description": "A field is wrong; the message begins with its path."},
+          "413": {"description": "The body is too large."}
+        }
+      }
+    }
+  }
+}
+)json";
+}
+
+}  // namespace sluice
