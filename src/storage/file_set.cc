@@ -108,8 +108,9 @@ Result<FileSet> FileSet::open(std::span<const FileSpec> specs, FileAccess access
 
   auto direct = open_all_direct(specs);
   if (!direct) {
+    set.direct_refusal_ = std::move(direct.error().message);
     log_warn("direct reads are not possible, so the page cache holds a copy of what is read: {}",
-             direct.error().message);
+             set.direct_refusal_);
     return set;
   }
   for (size_t i = 0; i < direct->size(); ++i) {

@@ -35,6 +35,8 @@ class FileSet {
 
   // What is in force, not what was asked for.
   bool is_direct() const { return alignment_bytes_ > 1; }
+  // Why direct reads, which were asked for, are not: for people. Empty otherwise.
+  const std::string& direct_refusal() const { return direct_refusal_; }
   // What offsets, sizes and addresses of reads must be multiples of: a power of two; 1 when buffered.
   size_t alignment_bytes() const { return alignment_bytes_; }
 
@@ -56,6 +58,7 @@ class FileSet {
   std::vector<std::string> names_;
   std::vector<File> files_;
   size_t alignment_bytes_ = 1;
+  std::string direct_refusal_;
 };
 
 }  // namespace sluice

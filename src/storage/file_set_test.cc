@@ -99,6 +99,7 @@ TEST(FileSet, WhereDirectReadsAreRefusedAllIsBufferedAndOneLineSaysSo) {
   const std::string log = testing::internal::GetCapturedStderr();
   ASSERT_TRUE(files.has_value()) << files.error().message;
   EXPECT_FALSE(files->is_direct());
+  EXPECT_THAT(files->direct_refusal(), HasSubstr(refusing.string()));
   EXPECT_EQ(files->alignment_bytes(), 1u);
   EXPECT_EQ(std::ranges::count(log, '\n'), 1) << log;
   EXPECT_THAT(log, HasSubstr(refusing.string()));
