@@ -23,6 +23,7 @@ Command add_perplexity_command(CLI::App& app);
 Command add_synth_command(CLI::App& app);
 Command add_checksum_command(CLI::App& app);
 Command add_plan_command(CLI::App& app);
+Command add_doctor_command(CLI::App& app);
 Command add_bench_command(CLI::App& app);
 Command add_replay_command(CLI::App& app);
 

@@ -25,7 +25,8 @@ ExitCode exit_code_of(ErrorCode code) {
 std::string exit_code_help() {
   return "Exit codes:\n"
          "  0    done\n"
-         "  1    the answer is no (verify: beyond the bounds; checksum --check: damage)\n"
+         "  1    the answer is no (verify: beyond the bounds; checksum --check: damage;\n"
+         "       doctor: the model cannot run here)\n"
          "  2    an option, an argument or a message makes no sense\n"
          "  3    a file is missing, damaged, or of a kind that this build cannot run\n"
          "  4    reading or writing failed\n"

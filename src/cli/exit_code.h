@@ -9,7 +9,8 @@ namespace sluice {
 
 enum class ExitCode : int {
   kOk = 0,
-  kNo = 1,             // the answer is no: verify found the model beyond its bounds, checksum damage
+  kNo = 1,             // the answer is no: verify found the model beyond its bounds, checksum damage,
+                       // doctor that it cannot run here
   kUsage = 2,          // an option, an argument or a message that makes no sense
   kModelProblem = 3,   // a file is missing, damaged or of a kind that this build cannot run
   kIoProblem = 4,      // the operating system failed to read or write

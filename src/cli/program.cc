@@ -21,6 +21,7 @@ constexpr const char* kOverview =
     "  sluice serve                              an HTTP server that OpenAI's and Anthropic's clients know\n"
     "  sluice inspect                            what the model is, what fits in this machine\n"
     "  sluice plan                               where memory would go here, how fast it would be\n"
+    "  sluice doctor                             does it run here, and what would make it faster\n"
     "\n"
     "And:\n"
     "  sluice tokenize \"Once upon a time\"        text to token ids, and back\n"
@@ -85,7 +86,7 @@ void declare(Program& program, Console& console) {
   for (const auto add :
        {add_run_command, add_chat_command, add_serve_command, add_inspect_command, add_tokenize_command,
         add_prompt_command, add_verify_command, add_perplexity_command, add_replay_command, add_bench_command,
-        add_synth_command, add_checksum_command, add_plan_command}) {
+        add_synth_command, add_checksum_command, add_plan_command, add_doctor_command}) {
     Command command = add(app);
     CLI::App* parser = app.get_subcommands([](CLI::App*) { return true; }).back();
     add_output_flags(*parser, console);
