@@ -230,15 +230,36 @@ void matmul_rows(const WeightMatrix& w, size_t row_begin, size_t row_end, const 
   }
 }
 
-size_t rows_per_task(const WeightMatrix& w, size_t tokens) {
+size_t rows_per_task(const WeightMatrix& w, size_t tokens, size_t threads) {
   const bool is_small = size_t{w.rows} * w.cols * tokens <= kSmallProduct;
   if (is_small) return std::max<size_t>(1, w.rows);
-  return tokens < 8 ? kRowsPerTask : kRowsPerTaskOfManyTokens;
+  const size_t share = (w.rows + threads - 1) / threads;
+  return std::clamp<size_t>(share, 1, tokens < 8 ? kRowsPerTask : kRowsPerTaskOfManyTokens);
 }
 
 void matmul(ThreadPool& pool, const WeightMatrix& w, const float* x, size_t tokens, float* y) {
-  pool.parallel_for(w.rows, rows_per_task(w, tokens), [&](size_t begin, size_t end) {
+  pool.parallel_for(w.rows, rows_per_task(w, tokens, pool.threads()), [&](size_t begin, size_t end) {
     matmul_rows(w, begin, end, x, w.cols, tokens, y, w.rows);
+  });
+}
+
+void matmul_together(ThreadPool& pool, std::span<const RowsProduct> products, size_t tokens) {
+  struct Task {
+    const RowsProduct* product;
+    size_t begin, end;
+  };
+  std::vector<Task> tasks;
+  for (const RowsProduct& product : products) {
+    const size_t rows = rows_per_task(product.w, tokens, pool.threads());
+    for (size_t begin = product.row_begin; begin < product.row_end; begin += rows)
+      tasks.push_back({&product, begin, std::min(begin + rows, product.row_end)});
+  }
+  pool.parallel_for(tasks.size(), 1, [&](size_t first, size_t last) {
+    for (size_t i = first; i < last; ++i) {
+      const RowsProduct& product = *tasks[i].product;
+      matmul_rows(product.w, tasks[i].begin, tasks[i].end, product.x, product.x_stride, tokens, product.y,
+                  product.y_stride);
+    }
   });
 }
 

@@ -8,6 +8,7 @@
 #pragma once
 
 #include <cstddef>
+#include <span>
 
 #include "base/thread_pool.h"
 #include "numerics/weight_matrix.h"
@@ -19,11 +20,25 @@ namespace sluice {
 void matmul_rows(const WeightMatrix& w, size_t row_begin, size_t row_end, const float* x, size_t x_stride,
                  size_t tokens, float* y, size_t y_stride);
 
-// How many rows of w a thread should take at once. All of them when the product is so small that one thread
-// is done with it before another has woken up.
-size_t rows_per_task(const WeightMatrix& w, size_t tokens);
+// How many rows of w each of `threads` should take at once. All of them when the product is so small that one
+// thread is done with it before another has woken up.
+size_t rows_per_task(const WeightMatrix& w, size_t tokens, size_t threads);
 
 // All rows over the pool: x [tokens, w.cols] -> y [tokens, w.rows].
 void matmul(ThreadPool& pool, const WeightMatrix& w, const float* x, size_t tokens, float* y);
+
+// As matmul_rows has them.
+struct RowsProduct {
+  const WeightMatrix& w;
+  size_t row_begin;
+  size_t row_end;
+  const float* x;
+  size_t x_stride;
+  float* y;
+  size_t y_stride;
+};
+
+// Products that need nothing of each other, over the pool in one region.
+void matmul_together(ThreadPool& pool, std::span<const RowsProduct> products, size_t tokens);
 
 }  // namespace sluice

@@ -80,7 +80,7 @@ TEST_P(MatmulFormats, BitsDoNotDependOnTokensThreadsOrPlace) {
   constexpr size_t kTokens = 9;
   const auto aligned = random_matrix(GetParam(), kRows, kCols, 0);
   const auto x = random_floats(kTokens * kCols);
-  ASSERT_LT(rows_per_task(aligned.matrix, 1), kRows);
+  ASSERT_LT(rows_per_task(aligned.matrix, 1, 2), kRows);
   ThreadPool one(1);
   ThreadPool four(4);
   std::vector<float> together(kTokens * kRows);

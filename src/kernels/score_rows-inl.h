@@ -11,6 +11,7 @@
 #include <span>
 
 #include "hwy/highway.h"
+#include "kernels/partial_vectors-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace sluice::HWY_NAMESPACE {
@@ -21,19 +22,6 @@ using ScoreVector = hn::Vec<ScoreTag>;
 
 constexpr size_t kTileQueries = 4;
 constexpr size_t kTileRows = 4;
-
-// `count` < lanes values; zeros behind them.
-inline ScoreVector load_some(const float* from, size_t count) {
-  HWY_ALIGN float values[HWY_MAX_BYTES / sizeof(float)] = {};
-  std::copy_n(from, count, values);
-  return hn::Load(ScoreTag(), values);
-}
-
-inline void store_some(ScoreVector vector, float* to, size_t count) {
-  HWY_ALIGN float values[HWY_MAX_BYTES / sizeof(float)];
-  hn::Store(vector, ScoreTag(), values);
-  std::copy_n(values, count, to);
-}
 
 // The sums of the lanes of four vectors, added up pairwise: neighbours first, so that each sum's order is the
 // same wherever it stands.

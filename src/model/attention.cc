@@ -22,22 +22,39 @@ struct ChunkArrays {
   const float* kv = nullptr;  // [tokens, d]: the chunk's window rows
 };
 
-// Queries: latent, per-head norm, rope.
+// What follows from the input alone: the queries' latent, and the window rows, each of them one key that is
+// also the value, for all heads.
+void project_input(const ForwardContext& context, const AttentionWeights& weights, const Rope& rope,
+                   const float* x, const Chunk& chunk, ChunkArrays& arrays) {
+  const ModelConfig& config = context.config;
+  const auto eps = static_cast<float>(config.rms_norm_eps);
+  const size_t d = config.head_dim;
+  const size_t latent = config.q_lora_rank;
+  float* qr = context.workspace.floats(chunk.tokens() * latent);
+  float* kv = context.workspace.floats(chunk.tokens() * d);
+  const RowsProduct products[] = {
+      {weights.wq_a, 0, latent, x, config.hidden_size, qr, latent},
+      {weights.wkv, 0, d, x, config.hidden_size, kv, d},
+  };
+  matmul_together(context.pool, products, chunk.tokens());
+  for (size_t t = 0; t < chunk.tokens(); ++t) {
+    rms_norm(qr + t * latent, weights.q_norm.data(), eps, latent, qr + t * latent);
+    rms_norm(kv + t * d, weights.kv_norm.data(), eps, d, kv + t * d);
+    rope.rotate(chunk.first_position + t, kv + (t + 1) * d - rope.width());
+  }
+  arrays.qr = qr;
+  arrays.kv = kv;
+}
+
+// Queries of all heads from the latent: per-head norm, rope.
 void project_queries(const ForwardContext& context, const AttentionWeights& weights, const Rope& rope,
-                     const float* x, const Chunk& chunk, ChunkArrays& arrays) {
+                     const Chunk& chunk, ChunkArrays& arrays) {
   const ModelConfig& config = context.config;
   const auto eps = static_cast<float>(config.rms_norm_eps);
   const size_t heads = config.num_attention_heads;
   const size_t d = config.head_dim;
-  float* qr = context.workspace.floats(chunk.tokens() * config.q_lora_rank);
-  matmul(context.pool, weights.wq_a, x, chunk.tokens(), qr);
-  for (size_t t = 0; t < chunk.tokens(); ++t) {
-    float* row = qr + t * config.q_lora_rank;
-    rms_norm(row, weights.q_norm.data(), eps, config.q_lora_rank, row);
-  }
-  arrays.qr = qr;
   arrays.q = context.workspace.floats(chunk.tokens() * heads * d);
-  matmul(context.pool, weights.wq_b, qr, chunk.tokens(), arrays.q);
+  matmul(context.pool, weights.wq_b, arrays.qr, chunk.tokens(), arrays.q);
   context.pool.parallel_for(chunk.tokens() * heads, 16, [&](size_t begin, size_t end) {
     for (size_t i = begin; i < end; ++i) {
       float* head = arrays.q + i * d;
@@ -45,21 +62,6 @@ void project_queries(const ForwardContext& context, const AttentionWeights& weig
       rope.rotate(chunk.first_position + i / heads, head + d - rope.width());
     }
   });
-}
-
-// Window rows: one key that is also the value, for all heads.
-void project_rows(const ForwardContext& context, const AttentionWeights& weights, const Rope& rope,
-                  const float* x, const Chunk& chunk, ChunkArrays& arrays) {
-  const ModelConfig& config = context.config;
-  const auto eps = static_cast<float>(config.rms_norm_eps);
-  const size_t d = config.head_dim;
-  float* kv = context.workspace.floats(chunk.tokens() * d);
-  matmul(context.pool, weights.wkv, x, chunk.tokens(), kv);
-  for (size_t t = 0; t < chunk.tokens(); ++t) {
-    rms_norm(kv + t * d, weights.kv_norm.data(), eps, d, kv + t * d);
-    rope.rotate(chunk.first_position + t, kv + (t + 1) * d - rope.width());
-  }
-  arrays.kv = kv;
 }
 
 // What the query at chunk token t sees: window rows by age, then compressed rows by age. The order fixes the
@@ -117,14 +119,12 @@ void project_output(const ForwardContext& context, const AttentionWeights& weigh
   const size_t group_width = heads_width / config.o_groups;
   const size_t o_width = size_t{config.o_groups} * config.o_lora_rank;
   float* latent = context.workspace.floats(tokens * o_width);
+  std::vector<RowsProduct> products;
   for (size_t group = 0; group < config.o_groups; ++group) {
-    const size_t first_row = group * config.o_lora_rank;
-    context.pool.parallel_for(
-        config.o_lora_rank, rows_per_task(weights.wo_a, tokens), [&](size_t begin, size_t end) {
-          matmul_rows(weights.wo_a, first_row + begin, first_row + end, arrays.q + group * group_width,
-                      heads_width, tokens, latent, o_width);
-        });
+    products.push_back({weights.wo_a, group * config.o_lora_rank, (group + 1) * config.o_lora_rank,
+                        arrays.q + group * group_width, heads_width, latent, o_width});
   }
+  matmul_together(context.pool, products, tokens);
   matmul(context.pool, weights.wo_b, latent, tokens, y);
 }
 
@@ -141,8 +141,8 @@ void attention(const ForwardContext& context, const AttentionWeights& weights, c
                uint32_t layer, const float* x, const Chunk& chunk, LayerState& state, float* y) {
   const Workspace::Scope scope(context.workspace);
   ChunkArrays arrays;
-  project_queries(context, weights, rope, x, chunk, arrays);
-  project_rows(context, weights, rope, x, chunk, arrays);
+  project_input(context, weights, rope, x, chunk, arrays);
+  project_queries(context, weights, rope, chunk, arrays);
   if (state.compressor) compress(context, *weights.compressor, rope, x, chunk, *state.compressor);
   SelectedBlocks selected;
   if (state.indexer)

@@ -19,14 +19,15 @@ void run_expert(const ForwardContext& context, const ExpertMatrices& expert, con
   const auto limit = static_cast<float>(context.config.swiglu_limit);
   float* gate = context.workspace.floats(tokens * inner);
   float* up = context.workspace.floats(tokens * inner);
-  context.pool.parallel_for(inner, rows_per_task(expert.w1, tokens), [&](size_t begin, size_t end) {
-    matmul_rows(expert.w1, begin, end, x, hidden, tokens, gate, inner);
-    matmul_rows(expert.w3, begin, end, x, hidden, tokens, up, inner);
-    for (size_t t = 0; t < tokens; ++t) {
-      float* out = gate + t * inner + begin;
-      swiglu(out, up + t * inner + begin, limit, end - begin, out);
-    }
-  });
+  context.pool.parallel_for(inner, rows_per_task(expert.w1, tokens, context.pool.threads()),
+                            [&](size_t begin, size_t end) {
+                              matmul_rows(expert.w1, begin, end, x, hidden, tokens, gate, inner);
+                              matmul_rows(expert.w3, begin, end, x, hidden, tokens, up, inner);
+                              for (size_t t = 0; t < tokens; ++t) {
+                                float* out = gate + t * inner + begin;
+                                swiglu(out, up + t * inner + begin, limit, end - begin, out);
+                              }
+                            });
   matmul(context.pool, expert.w2, gate, tokens, y);
 }
 

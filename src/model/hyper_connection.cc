@@ -1,17 +1,15 @@
 #include "model/hyper_connection.h"
 
 #include <algorithm>
-#include <array>
 #include <cmath>
 
 #include "kernels/matmul.h"
+#include "kernels/mix_streams.h"
 #include "kernels/sinkhorn.h"
 #include "kernels/vector_ops.h"
 
 namespace sluice {
 namespace {
-
-constexpr uint32_t kMaxStreams = 16;  // the configuration's limit on hc_mult
 
 // m [tokens, fn.rows]: the products of fn with a token's streams end to end, normalised without a weight.
 float* mixing_products(const ForwardContext& context, const WeightMatrix& fn, const float* streams,
@@ -69,19 +67,15 @@ void hc_post(const ForwardContext& context, const StreamMixing& mixing, const fl
              float* streams) {
   const uint32_t hc = context.config.hc_mult;
   const size_t hidden = context.config.hidden_size;
-  context.pool.parallel_for(tokens, 1, [&](size_t begin, size_t end) {
-    for (size_t t = begin; t < end; ++t) {
-      const float* post = mixing.post + t * hc;
-      const float* comb = mixing.comb + t * hc * hc;
-      float* h = streams + t * hc * hidden;
-      for (size_t c = 0; c < hidden; ++c) {
-        std::array<float, kMaxStreams> mixed;
-        for (uint32_t s = 0; s < hc; ++s) {
-          mixed[s] = post[s] * y[t * hidden + c];
-          for (uint32_t j = 0; j < hc; ++j) mixed[s] += comb[j * hc + s] * h[j * hidden + c];
-        }
-        for (uint32_t s = 0; s < hc; ++s) h[s * hidden + c] = mixed[s];
-      }
+  // Pieces of all tokens' columns, end to end; a piece never reaches into the next token's.
+  constexpr size_t kPieceColumns = 1024;
+  const size_t pieces = (hidden + kPieceColumns - 1) / kPieceColumns;
+  context.pool.parallel_for(tokens * pieces, tokens > 1 ? pieces : 1, [&](size_t begin, size_t end) {
+    for (size_t i = begin; i < end; ++i) {
+      const size_t t = i / pieces;
+      const size_t first = i % pieces * kPieceColumns;
+      mix_streams(mixing.post + t * hc, mixing.comb + t * hc * hc, hc, y + t * hidden, hidden, first,
+                  std::min(first + kPieceColumns, hidden), streams + t * hc * hidden);
     }
   });
 }
