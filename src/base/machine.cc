@@ -47,22 +47,26 @@ struct GroupRoom {
   uint64_t left_bytes = kUnlimited;
 };
 
-// What the group at `folder` and every group above it up to `top` leave.
-GroupRoom room_in_groups(std::filesystem::path folder, const std::filesystem::path& top,
+// Calls `look` for the group at `folder` and every group above it up to `top`.
+template <class Look>
+void for_each_group(std::filesystem::path folder, const std::filesystem::path& top, const Look& look) {
+  look(folder);
+  while (folder != top && folder.has_relative_path()) look(folder = folder.parent_path());
+}
+
+GroupRoom room_in_groups(const std::filesystem::path& group, const std::filesystem::path& top,
                          const GroupFiles& files) {
   GroupRoom room;
-  while (true) {
+  for_each_group(group, top, [&](const std::filesystem::path& folder) {
     const auto limit = read_number(folder / files.limit);
     const auto usage = read_number(folder / files.usage);
-    if (limit && usage) {
-      const uint64_t reclaimable = read_field(folder / "memory.stat", files.reclaimable_key).value_or(0);
-      const uint64_t held = *usage - std::min(*usage, reclaimable);
-      room.left_bytes = std::min(room.left_bytes, *limit - std::min(*limit, held));
-      room.limit_bytes = std::min(room.limit_bytes, *limit);
-    }
-    if (folder == top || !folder.has_relative_path()) return room;
-    folder = folder.parent_path();
-  }
+    if (!limit || !usage) return;
+    const uint64_t reclaimable = read_field(folder / "memory.stat", files.reclaimable_key).value_or(0);
+    const uint64_t held = *usage - std::min(*usage, reclaimable);
+    room.left_bytes = std::min(room.left_bytes, *limit - std::min(*limit, held));
+    room.limit_bytes = std::min(room.limit_bytes, *limit);
+  });
+  return room;
 }
 
 // The process's group in a hierarchy: the path of the line of /proc/self/cgroup that has `controller` ("" for
@@ -89,6 +93,28 @@ size_t usable_cores() {
   CPU_ZERO(&set);
   if (::sched_getaffinity(0, sizeof(set), &set) != 0) return 1;
   return static_cast<size_t>(std::max(1, CPU_COUNT(&set)));
+}
+
+double granted_cores(const std::filesystem::path& root) {
+  double least = 0;
+  const auto take = [&](std::istream&& quota, std::istream&& period) {
+    // "max", or -1 in v1: no limit.
+    double quota_us = 0, period_us = 0;
+    if (!(quota >> quota_us) || !(period >> period_us) || quota_us <= 0 || period_us <= 0) return;
+    least = least == 0 ? quota_us / period_us : std::min(least, quota_us / period_us);
+  };
+  const std::filesystem::path v2 = root / "sys/fs/cgroup";
+  const std::filesystem::path v1 = v2 / "cpu";
+  for_each_group(v2 / own_group(root, ""), v2, [&](const std::filesystem::path& folder) {
+    std::ifstream both(folder / "cpu.max");  // "200000 100000"
+    std::string quota, period;
+    both >> quota >> period;
+    take(std::istringstream(quota), std::istringstream(period));
+  });
+  for_each_group(v1 / own_group(root, "cpu"), v1, [&](const std::filesystem::path& folder) {
+    take(std::ifstream(folder / "cpu.cfs_quota_us"), std::ifstream(folder / "cpu.cfs_period_us"));
+  });
+  return least;
 }
 
 MachineMemory machine_memory(const std::filesystem::path& root) {

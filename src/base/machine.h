@@ -10,6 +10,10 @@ namespace sluice {
 // Cores that this process may run on, by its affinity; at least 1.
 size_t usable_cores();
 
+// How many cores' time control groups (v1 and v2, the process's own and those above it) grant: of the
+// tightest one. 0: none of them limits it. `root`: as below.
+double granted_cores(const std::filesystem::path& root = "/");
+
 // Memory that can still be taken without swapping: the kernel's MemAvailable, or what control groups (v1 and
 // v2, the process's own and those above it) leave, whichever is less. 0 when the system does not say. `root`:
 // "/" but for tests, which bring files of their own.

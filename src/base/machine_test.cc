@@ -81,8 +81,22 @@ TEST_F(FakeRoot, ALimitIsToldApartFromWhatIsLeftOfIt) {
   EXPECT_EQ(machine_memory(root_).available_bytes, 50000U);
 }
 
+TEST_F(FakeRoot, TheTightestGroupGrantsCores) {
+  write("proc/self/cgroup", "5:cpu,cpuacct:/box\n0::/outer/inner\n");
+  write("sys/fs/cgroup/outer/inner/cpu.max", "max 100000\n");
+  write("sys/fs/cgroup/cpu/cpu.cfs_quota_us", "-1\n");
+  write("sys/fs/cgroup/cpu/cpu.cfs_period_us", "100000\n");
+  EXPECT_EQ(granted_cores(root_), 0);
+  write("sys/fs/cgroup/outer/cpu.max", "250000 100000\n");
+  EXPECT_EQ(granted_cores(root_), 2.5);
+  write("sys/fs/cgroup/cpu/box/cpu.cfs_quota_us", "50000\n");
+  write("sys/fs/cgroup/cpu/box/cpu.cfs_period_us", "100000\n");
+  EXPECT_EQ(granted_cores(root_), 0.5);
+}
+
 TEST_F(FakeRoot, AMachineThatSaysNothingIsUnknown) {
   EXPECT_EQ(available_memory_bytes(root_), 0U);
+  EXPECT_EQ(granted_cores(root_), 0);
 }
 
 TEST(Machine, ThisOneHasACoreAndSomeMemory) {

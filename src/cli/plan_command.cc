@@ -48,7 +48,7 @@ Result<MachineRates> measure(const Checkpoint& checkpoint, const ExpertCatalog& 
                              size_t threads) {
   SLUICE_ASSIGN(const auto interrupts, Interrupts::catch_them());
   const InterruptWatch watch(interrupts);
-  return measure_rates(checkpoint, catalog, reader, threads, watch.token());
+  return measure_rates(checkpoint, catalog, reader, threads, {.cancel = watch.token()});
 }
 
 Result<Planned> make_plan(const PlanOptions& options) {

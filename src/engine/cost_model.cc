@@ -10,7 +10,6 @@
 #include "base/thread_pool.h"
 #include "experts/slot_layout.h"
 #include "kernels/matmul.h"
-#include "storage/read_probe.h"
 
 namespace sluice {
 namespace {
@@ -115,7 +114,7 @@ TokenCost expected_cost(const TokenWork& work, const MachineRates& rates, double
 }
 
 Result<MachineRates> measure_rates(const Checkpoint& checkpoint, const ExpertCatalog& catalog,
-                                   ReaderKind reader, size_t threads, const std::stop_token& cancel) {
+                                   ReaderKind reader, size_t threads, const ProbeOptions& probe) {
   MachineRates rates;
   std::vector<FileSpec> files;
   for (const auto& path : checkpoint.files()) {
@@ -123,8 +122,6 @@ Result<MachineRates> measure_rates(const Checkpoint& checkpoint, const ExpertCat
     files.push_back({path, std::filesystem::file_size(path, error)});
     if (error) return fail(ErrorCode::kNotFound, "{}: {}", path.string(), error.message());
   }
-  ProbeOptions probe;
-  probe.cancel = cancel;
   SLUICE_ASSIGN(const ProbeFigures read, probe_files(files, extents_of(catalog), reader, probe));
   rates.disk = read.bytes_per_second();
   const uint64_t probe_bytes = weight_values_bytes(WeightFormat::kMXFP4, kProbeRows, kProbeCols) +

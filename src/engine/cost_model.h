@@ -2,13 +2,13 @@
 #pragma once
 
 #include <cstdint>
-#include <stop_token>
 
 #include "base/extent.h"
 #include "checkpoint/checkpoint.h"
 #include "experts/catalog.h"
 #include "sluice/result.h"
 #include "sluice/streaming.h"
+#include "storage/read_probe.h"
 
 namespace sluice {
 
@@ -43,9 +43,9 @@ double expected_hit_rate(double capacity_share);
 
 TokenCost expected_cost(const TokenWork& work, const MachineRates& rates, double capacity_share);
 
-// Measures for about half a second, with the checkpoint's own experts. kNotFound when a file has gone; errors
-// as probe_files (storage/read_probe.h).
+// Measures for about half a second, with the checkpoint's own experts; `probe` says how their disk is read.
+// kNotFound when a file has gone; errors as probe_files (storage/read_probe.h).
 Result<MachineRates> measure_rates(const Checkpoint& checkpoint, const ExpertCatalog& catalog,
-                                   ReaderKind reader, size_t threads, const std::stop_token& cancel = {});
+                                   ReaderKind reader, size_t threads, const ProbeOptions& probe);
 
 }  // namespace sluice
