@@ -21,7 +21,7 @@ constexpr uint64_t kGB = 1'000'000'000;
 // A machine that leaves nothing to wish for, with a model of 100 experts of 1 GB, ten of them a token's.
 HealthFacts good_machine() {
   HealthFacts facts;
-  facts.processor = {16, "AVX3_DL", {"avx2", "avx512f"}, ""};
+  facts.processor = {16, 0, "AVX3_DL", {"avx2", "avx512f"}, ""};
   facts.memory = {256 * kGB, 250 * kGB, 0};
   facts.checkpoint.folder = "/data/model";
   facts.checkpoint.files = 40;
@@ -67,6 +67,7 @@ TEST(HealthChecks, AGoodMachineNeedsNoAdvice) {
 
 TEST(HealthChecks, WhatIsNotOkSaysWhatToDo) {
   HealthFacts facts;  // of which nothing could be found out
+  facts.checkpoint.folder = "/nowhere";
   facts.checkpoint.problem = "there is no model";
   facts.limits = {10, 10};
   for (const HealthCheck& check : check_health(facts)) {
@@ -84,6 +85,35 @@ TEST(HealthChecks, EveryDamagedShardIsNamed) {
   EXPECT_EQ(check.health, Health::kBroken);
   EXPECT_THAT(check.found, HasSubstr("2 of 40"));
   EXPECT_THAT(check.advice, HasSubstr("a.safetensors: missing; b.safetensors: cut short"));
+}
+
+TEST(HealthChecks, OfManyDamagedShardsAFewAreNamed) {
+  HealthFacts facts = good_machine();
+  facts.checkpoint.damaged_shards.assign(40, "a shard: missing");
+  EXPECT_THAT(check_of(facts, "checkpoint").advice, HasSubstr("a shard: missing; and 35 more"));
+}
+
+TEST(HealthChecks, WithoutACheckpointNothingIsBroken) {
+  HealthFacts facts = good_machine();
+  facts.checkpoint = {};
+  facts.plan.reset();
+  facts.rates.reset();
+  facts.disk = {};
+  facts.reading.direct.reset();
+  const auto checks = check_health(facts);
+  EXPECT_TRUE(runs_here(checks));
+  EXPECT_THAT(check_of(facts, "checkpoint").advice, HasSubstr("-m FOLDER"));
+  EXPECT_THAT(describe_health(facts, checks, Output::none()), HasSubstr("No model was looked at."));
+  EXPECT_TRUE(nlohmann::json::parse(health_as_json(facts, checks))["runs"].is_null());
+}
+
+TEST(HealthChecks, ThreadsThatAControlGroupHoldsUpAreTooMany) {
+  HealthFacts facts = good_machine();
+  facts.processor.granted_cores = 16;
+  EXPECT_EQ(check_of(facts, "cores").health, Health::kOk);
+  facts.processor.granted_cores = 2;
+  EXPECT_THAT(check_of(facts, "cores").advice, HasSubstr("--threads 2"));
+  EXPECT_EQ(check_of(facts, "cores").gain, 8);
 }
 
 TEST(HealthChecks, ATensorThatIsMissingBreaksAndALongShardDoesNot) {
@@ -119,6 +149,8 @@ TEST(HealthChecks, MemoryThatIsTooSmallBreaks) {
   facts.does_not_fit = "12 GB are available; it works from 14 GB on";
   EXPECT_EQ(check_of(facts, "memory").health, Health::kBroken);
   EXPECT_THAT(check_of(facts, "memory").advice, HasSubstr("from 14 GB on"));
+  facts.memory.group_limit_bytes = 12 * kGB;
+  EXPECT_THAT(check_of(facts, "memory").advice, HasSubstr("a control group allows 12.0 GB"));
 }
 
 TEST(HealthChecks, MoreMemoryIsPutInBytes) {
@@ -238,6 +270,8 @@ TEST(HealthChecks, HugePagesMayBeOffOrUnknownToTheKernel) {
   EXPECT_THAT(check_of(facts, "huge pages").advice, HasSubstr("transparent_hugepage/enabled"));
   facts.huge_pages = "";
   EXPECT_THAT(check_of(facts, "huge pages").found, HasSubstr("no transparent"));
+  facts.huge_pages.reset();
+  EXPECT_EQ(check_of(facts, "huge pages").health, Health::kUnknown);
 }
 
 TEST(HealthChecks, AdviceBeginsWithWhatIsBrokenThenWithWhatBringsMost) {
@@ -275,7 +309,7 @@ TEST(HealthReport, JsonHoldsVerdictsAdviceAndFigures) {
   facts.limits.open_files = 1024;
   const auto json = nlohmann::json::parse(health_as_json(facts, check_health(facts)));
   EXPECT_EQ(json["runs"], true);
-  EXPECT_EQ(json["checks"].size(), 10u);
+  EXPECT_EQ(json["checks"].size(), 11u);
   EXPECT_EQ(json["advice"][0]["subject"], "huge pages");
   EXPECT_EQ(json["machine"]["open_files_limit"], 1024);
   EXPECT_TRUE(json["machine"]["locked_memory_limit_bytes"].is_null());

@@ -30,6 +30,9 @@ constexpr std::array kFeatures = {"avx2",     "fma",         "f16c",        "avx
                                   "amx_int8", "amx_bf16",    "asimd",       "asimddp",     "sve",
                                   "sve2",     "i8mm",        "bf16"};
 
+// What measuring arithmetic takes; reads in flight come on top of it (engine/cost_model.h).
+constexpr uint64_t kArithmeticBytes = 128'000'000;
+
 // The first line of the file that begins with `key` and a colon: what follows. Empty: there is none.
 std::string read_line_of(const fs::path& path, std::string_view key) {
   std::ifstream file(path);
@@ -51,7 +54,8 @@ std::optional<int> uring_is_disabled() {
 
 ProcessorFacts find_processor() {
   const char* choice = std::getenv("SLUICE_CPU");
-  return {usable_cores(), simd_target(), processor_features(), choice == nullptr ? "" : choice};
+  return {usable_cores(), granted_cores(), simd_target(), processor_features(),
+          choice == nullptr ? "" : choice};
 }
 
 uint64_t limit_of(decltype(RLIMIT_NOFILE) resource) {
@@ -98,6 +102,22 @@ Status find_model_facts(const fs::path& folder, HealthFacts& facts) {
   return {};
 }
 
+void try_uring(FileSet files, ReadingFacts& facts) {
+  const auto reader = choose_reader(std::make_shared<const FileSet>(std::move(files)), {ReaderKind::kUring});
+  facts.uring = reader.has_value();
+  if (!reader) facts.uring_refusal = reader.error().message;
+}
+
+// io_uring needs a file, and this program is one.
+void try_uring_without_checkpoint(ReadingFacts& facts) {
+  const fs::path program = "/proc/self/exe";
+  std::error_code error;
+  const uint64_t size_bytes = fs::file_size(program, error);
+  if (error) return;
+  const std::vector<FileSpec> specs{{program, size_bytes}};
+  if (auto files = FileSet::open(specs, FileAccess::kBuffered)) try_uring(std::move(*files), facts);
+}
+
 // Opens the shards as an engine does, and tries the reader that is wanted most.
 void try_reading(const std::vector<fs::path>& shards, ReadingFacts& facts) {
   std::vector<FileSpec> specs;
@@ -106,7 +126,7 @@ void try_reading(const std::vector<fs::path>& shards, ReadingFacts& facts) {
     const uint64_t size_bytes = fs::file_size(shard, error);
     if (!error && fs::is_regular_file(shard, error)) specs.push_back({shard, size_bytes});
   }
-  if (specs.empty()) return;
+  if (specs.empty()) return try_uring_without_checkpoint(facts);
   auto files = FileSet::open(specs, FileAccess::kDirect);
   if (!files) {
     facts.problem = files.error().message;
@@ -114,20 +134,27 @@ void try_reading(const std::vector<fs::path>& shards, ReadingFacts& facts) {
   }
   facts.direct = files->is_direct();
   facts.direct_refusal = files->direct_refusal();
-  const auto uring = choose_reader(std::make_shared<const FileSet>(std::move(*files)), {ReaderKind::kUring});
-  facts.uring = uring.has_value();
-  if (!uring) facts.uring_refusal = uring.error().message;
+  try_uring(std::move(*files), facts);
 }
 
-Result<MachineRates> measure(const fs::path& folder, const std::stop_token& cancel) {
+Result<MachineRates> measure(const fs::path& folder, const ProbeOptions& probe) {
   SLUICE_ASSIGN(const Checkpoint checkpoint, Checkpoint::open(folder));
   SLUICE_ASSIGN(const ExpertStorage storage, ExpertStorage::locate(checkpoint));
-  return measure_rates(checkpoint, storage.catalog(), ReaderKind::kAuto, usable_cores(), cancel);
+  return measure_rates(checkpoint, storage.catalog(), ReaderKind::kAuto, usable_cores(), probe);
+}
+
+// A machine without that much left is told what it needs, and not made to need more.
+bool can_measure(const HealthFacts& facts, const ProbeOptions& probe) {
+  if (!facts.checkpoint.problem.empty() || !facts.reading.problem.empty() || !facts.plan) return false;
+  const uint64_t needed_bytes = kArithmeticBytes + probe.depth * facts.plan->slot_bytes;
+  return facts.memory.available_bytes == 0 || facts.memory.available_bytes >= needed_bytes;
 }
 
 void find_checkpoint(const fs::path& folder, HealthFacts& facts) {
   check_shards(folder, facts.checkpoint);
-  if (const auto found = find_model_facts(folder, facts); !found) {
+  if (!facts.checkpoint.damaged_shards.empty()) {
+    facts.checkpoint.problem = facts.checkpoint.damaged_shards.front();
+  } else if (const auto found = find_model_facts(folder, facts); !found) {
     facts.checkpoint.problem = found.error().message;
   }
   const auto tokenizer = Tokenizer::load(folder / "tokenizer.json");
@@ -156,12 +183,15 @@ std::vector<std::string> processor_features(const fs::path& root) {
   return known;
 }
 
-std::string huge_page_mode(const fs::path& root) {
-  std::ifstream file(root / "sys/kernel/mm/transparent_hugepage/enabled");
+std::optional<std::string> huge_page_mode(const fs::path& root) {
+  const fs::path folder = root / "sys/kernel/mm";
+  std::ifstream file(folder / "transparent_hugepage/enabled");
   for (std::string word; file >> word;) {  // "always [madvise] never"
     if (word.size() > 2 && word.front() == '[' && word.back() == ']') return word.substr(1, word.size() - 2);
   }
-  return {};
+  std::error_code error;
+  if (!fs::exists(folder, error) || fs::exists(folder / "transparent_hugepage", error)) return std::nullopt;
+  return "";
 }
 
 bool may_lock_any_amount(const fs::path& root) {
@@ -175,29 +205,27 @@ void check_shards(const fs::path& folder, CheckpointFacts& facts) {
   for (const fs::path& shard : shards) check_shard(shard, facts);
 }
 
-Result<HealthFacts> find_health_facts(const Result<fs::path>& folder, bool measure_too,
-                                      const std::stop_token& cancel) {
+Result<HealthFacts> find_health_facts(const fs::path& folder, const std::optional<ProbeOptions>& probe) {
   HealthFacts facts;
   facts.processor = find_processor();
   facts.memory = machine_memory();
   facts.limits = find_limits();
   facts.huge_pages = huge_page_mode();
   facts.reading.uring_is_disabled = uring_is_disabled();
-  if (!folder) {
-    facts.checkpoint.problem = folder.error().message;
+  facts.checkpoint.folder = folder;
+  if (std::error_code error; !folder.empty() && !fs::is_directory(folder, error)) {
+    facts.checkpoint.problem = folder.string() + ": no such folder";
+  }
+  if (folder.empty() || !facts.checkpoint.problem.empty()) {
+    try_uring_without_checkpoint(facts.reading);
     return facts;
   }
-  facts.checkpoint.folder = *folder;
-  if (std::error_code error; !fs::is_directory(*folder, error)) {
-    facts.checkpoint.problem = folder->string() + ": no such folder";
-    return facts;
-  }
-  find_checkpoint(*folder, facts);
-  const std::vector<fs::path> shards = shards_of(*folder);
-  facts.disk = disk_kind(fs::absolute(shards.empty() ? *folder : shards.front()));
+  find_checkpoint(folder, facts);
+  const std::vector<fs::path> shards = shards_of(folder);
+  facts.disk = disk_kind(fs::absolute(shards.empty() ? folder : shards.front()));
   try_reading(shards, facts.reading);
-  if (!measure_too || !facts.checkpoint.problem.empty() || !facts.reading.problem.empty()) return facts;
-  auto rates = measure(*folder, cancel);
+  if (!probe || !can_measure(facts, *probe)) return facts;
+  auto rates = measure(folder, *probe);
   if (rates) {
     facts.rates = *rates;
   } else if (rates.error().code == ErrorCode::kCancelled) {

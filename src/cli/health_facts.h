@@ -4,7 +4,6 @@
 #include <cstdint>
 #include <filesystem>
 #include <optional>
-#include <stop_token>
 #include <string>
 #include <vector>
 
@@ -12,18 +11,20 @@
 #include "engine/cost_model.h"
 #include "sluice/engine.h"
 #include "storage/disk_kind.h"
+#include "storage/read_probe.h"
 
 namespace sluice {
 
 struct ProcessorFacts {
-  size_t cores = 0;                   // that this process may use
+  size_t cores = 0;                   // that this process may run on
+  double granted_cores = 0;           // whose time control groups grant; 0: they set no limit
   std::string simd_target;            // what kernels use: simd_target() (kernels/simd_target.h)
   std::vector<std::string> features;  // of "avx2", "avx512f", "amx_tile", ... those that it has
   std::string choice;                 // $SLUICE_CPU
 };
 
 struct CheckpointFacts {
-  std::filesystem::path folder;  // empty: none was found
+  std::filesystem::path folder;  // empty: none was named, and there is none
   size_t files = 0;              // shards that there should be
   size_t tensors = 0;            // 0: it did not open
   uint64_t tensor_bytes = 0;
@@ -62,18 +63,19 @@ struct HealthFacts {
   std::optional<MachineRates> rates;
   std::string rates_problem;  // why nothing could be measured, though it was asked for
   LimitFacts limits;
-  std::string huge_pages;  // "always", "madvise", "never"; empty: the kernel has none
+  // "always", "madvise", "never"; "": the kernel has no transparent ones; none: it does not say.
+  std::optional<std::string> huge_pages;
 };
 
-// Of the folder that was found, or of the machine alone when `folder` holds an error, which is then the
-// checkpoint's problem. Takes about half a second with `measure`. What is wrong with machine or checkpoint is
-// a fact; kCancelled is the only error.
-Result<HealthFacts> find_health_facts(const Result<std::filesystem::path>& folder, bool measure,
-                                      const std::stop_token& cancel);
+// Of a checkpoint's folder and the machine, or of the machine alone when `folder` is empty. With `probe`,
+// disk and arithmetic are measured, for about half a second, if the memory for that is there. What is wrong
+// with machine or checkpoint is a fact; kCancelled is the only error.
+Result<HealthFacts> find_health_facts(const std::filesystem::path& folder,
+                                      const std::optional<ProbeOptions>& probe);
 
 // Parts of it that are read from /proc and /sys; `root` is "/" but for tests.
 std::vector<std::string> processor_features(const std::filesystem::path& root = "/");
-std::string huge_page_mode(const std::filesystem::path& root = "/");
+std::optional<std::string> huge_page_mode(const std::filesystem::path& root = "/");
 bool may_lock_any_amount(const std::filesystem::path& root = "/");
 
 // The shards that the folder should have, and what is wrong with each, in `facts`. Reads headers only.

@@ -47,7 +47,9 @@ TEST_F(HealthFactsTest, FeaturesAreThoseThatMatterOnBothKindsOfProcessor) {
 TEST_F(HealthFactsTest, TheModeOfHugePagesIsTheOneInBrackets) {
   write("sys/kernel/mm/transparent_hugepage/enabled", "always madvise [never]\n");
   EXPECT_EQ(huge_page_mode(root_), "never");
-  EXPECT_EQ(huge_page_mode(root_ / "nowhere"), "");
+  EXPECT_EQ(huge_page_mode(root_ / "nowhere"), std::nullopt) << "a /sys that cannot be read says nothing";
+  std::filesystem::remove_all(root_ / "sys/kernel/mm/transparent_hugepage");
+  EXPECT_EQ(huge_page_mode(root_), "");
 }
 
 TEST_F(HealthFactsTest, OneCapabilityLiftsTheLimitOnLockedMemory) {
@@ -75,7 +77,7 @@ TEST_F(HealthFactsTest, EveryShardOfTheIndexIsLookedAt) {
 }
 
 TEST_F(HealthFactsTest, AFolderThatIsNotThereIsAFactAndNoError) {
-  const auto facts = find_health_facts(root_ / "nowhere", true, {});
+  const auto facts = find_health_facts(root_ / "nowhere", ProbeOptions());
   ASSERT_TRUE(facts.has_value());
   EXPECT_THAT(facts->checkpoint.problem, HasSubstr("nowhere: no such folder"));
   EXPECT_GE(facts->processor.cores, 1u);

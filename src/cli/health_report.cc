@@ -26,11 +26,17 @@ std::string mark(Health health, const Output& output) {
   return text;
 }
 
-std::string advice_text(const std::vector<HealthCheck>& checks, const Output& output) {
+const char* verdict(const HealthFacts& facts, const std::vector<HealthCheck>& checks) {
+  if (!runs_here(checks)) return "The model cannot run here. What to do, most important first:\n";
+  if (facts.checkpoint.folder.empty()) return "No model was looked at. What to do, most important first:\n";
+  return "It runs. What would make it better, most important first:\n";
+}
+
+std::string advice_text(const HealthFacts& facts, const std::vector<HealthCheck>& checks,
+                        const Output& output) {
   const std::vector<HealthCheck> advice = most_important_first(checks);
-  if (advice.empty()) return "\nNothing that was looked at would make it faster.\n";
-  std::string text = runs_here(checks) ? "\nIt runs. What would make it better, most important first:\n"
-                                       : "\nIt cannot run. What to do, most important first:\n";
+  if (advice.empty()) return "\nIt runs, and nothing that was looked at would make it faster.\n";
+  std::string text = std::string("\n") + verdict(facts, checks);
   size_t number = 0;
   for (const HealthCheck& check : advice) {
     text += fmt::format("  {}. {}: {}\n", ++number, output.styled(Style::kBold, check.subject),
@@ -49,7 +55,11 @@ ordered_json or_null(const std::optional<T>& value) {
 }
 
 ordered_json machine_json(const HealthFacts& facts) {
+  ordered_json granted;  // null: no limit
+  if (facts.processor.granted_cores > 0) granted = facts.processor.granted_cores;
   return {{"cores", facts.processor.cores},
+          {"granted_cores",
+           facts.processor.granted_cores > 0 ? ordered_json(facts.processor.granted_cores) : ordered_json()},
           {"simd_target", facts.processor.simd_target},
           {"processor_features", facts.processor.features},
           {"memory_bytes", facts.memory.total_bytes},
@@ -62,7 +72,7 @@ ordered_json machine_json(const HealthFacts& facts) {
           {"io_uring", or_null(facts.reading.uring)},
           {"open_files_limit", limit_json(facts.limits.open_files)},
           {"locked_memory_limit_bytes", limit_json(facts.limits.locked_bytes)},
-          {"huge_pages", facts.huge_pages}};
+          {"huge_pages", or_null(facts.huge_pages)}};
 }
 
 }  // namespace
@@ -75,12 +85,14 @@ std::string describe_health(const HealthFacts& facts, const std::vector<HealthCh
     text += fmt::format("  {} {:<14} {}\n", mark(check.health, output), check.subject,
                         without_controls(check.found));
   }
-  return text + advice_text(checks, output);
+  return text + advice_text(facts, checks, output);
 }
 
 std::string health_as_json(const HealthFacts& facts, const std::vector<HealthCheck>& checks) {
+  ordered_json runs;  // null: there is no model
+  if (!facts.checkpoint.folder.empty()) runs = runs_here(checks);
   ordered_json json{{"folder", facts.checkpoint.folder.string()},
-                    {"runs", runs_here(checks)},
+                    {"runs", runs},
                     {"checks", ordered_json::array()},
                     {"advice", ordered_json::array()},
                     {"machine", machine_json(facts)}};

@@ -37,7 +37,7 @@ TEST(Program, AloneTeachesWhatItCanDo) {
 
 TEST(Program, HelpOfEveryCommandHasAnExample) {
   for (const char* command : {"run", "chat", "inspect", "tokenize", "prompt", "verify", "perplexity",
-                              "replay", "plan", "checksum", "synth"}) {
+                              "replay", "plan", "checksum", "synth", "serve", "doctor"}) {
     const Ran help = run({command, "--help"});
     EXPECT_EQ(help.code, ExitCode::kOk);
     EXPECT_THAT(help.out, HasSubstr("Example")) << command;

@@ -23,8 +23,8 @@ struct ProbeOptions {
   uint64_t block_bytes = 0;  // see ReadDraw (storage/read_draw.h), which draws the reads
   uint64_t seed = 1;
   // Called now and then by the thread that waits; may be empty.
-  std::function<void(std::chrono::nanoseconds elapsed)> on_progress;
-  std::stop_token cancel;
+  std::function<void(std::chrono::nanoseconds elapsed)> on_progress = {};
+  std::stop_token cancel = {};
 };
 
 struct ProbeFigures {
