@@ -3,6 +3,7 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <cmath>
 
 #include "base/units.h"
 
@@ -110,7 +111,7 @@ HealthCheck check_cores(const ProcessorFacts& facts) {
   check.advice = fmt::format(
       "{} threads use that time up at once and stand still until there is more: pass --threads {:.0f}, or "
       "raise the limit (docker run --cpus, CPUQuota= of systemd).",
-      facts.cores, std::max(1.0, facts.granted_cores));
+      facts.cores, std::max(1.0, std::floor(facts.granted_cores)));
   return check;
 }
 

@@ -112,8 +112,11 @@ TEST(HealthChecks, ThreadsThatAControlGroupHoldsUpAreTooMany) {
   facts.processor.granted_cores = 16;
   EXPECT_EQ(check_of(facts, "cores").health, Health::kOk);
   facts.processor.granted_cores = 2;
-  EXPECT_THAT(check_of(facts, "cores").advice, HasSubstr("--threads 2"));
   EXPECT_EQ(check_of(facts, "cores").gain, 8);
+  facts.processor.granted_cores = 2.75;
+  EXPECT_THAT(check_of(facts, "cores").advice, HasSubstr("--threads 2,"));
+  facts.processor.granted_cores = 0.5;
+  EXPECT_THAT(check_of(facts, "cores").advice, HasSubstr("--threads 1,"));
 }
 
 TEST(HealthChecks, ATensorThatIsMissingBreaksAndALongShardDoesNot) {
