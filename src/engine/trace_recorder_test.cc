@@ -1,6 +1,7 @@
 #include "engine/trace_recorder.h"
 
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <algorithm>
 
@@ -38,7 +39,9 @@ class Recorded : public ::testing::TestWithParam<const char*> {
     request.max_new_tokens = kNewTokens;
     request.sampling.temperature = 0;
     request.stop_at_end_of_text = false;
-    const auto path = std::filesystem::path(::testing::TempDir()) / (std::string(GetParam()) + ".trace");
+    // Other tests of this suite may run meanwhile, in processes of their own.
+    const auto path = std::filesystem::path(::testing::TempDir()) /
+                      (std::string(GetParam()) + std::to_string(::getpid()) + ".trace");
     auto recorder = TraceRecorder::create(path, "a model", config_, 1000, request.context_ids.size());
     ASSERT_TRUE(recorder) << recorder.error().message;
     EXPECT_TRUE(read_trace(path)->routes.empty());
