@@ -71,7 +71,8 @@ Result<ExitCode> serve(const ServeOptions& options, Console& console) {
   const InterruptWatch watch(interrupts);
   SLUICE_ASSIGN(const auto engine, open_engine(options.model, console, watch.token()));
   Metrics metrics;
-  Scheduler scheduler(*engine, {options.queue, options.model.sessions}, metrics);
+  const size_t sessions = std::max(options.model.sessions, options.model.parallel);
+  Scheduler scheduler(*engine, {options.queue, sessions, options.model.parallel}, metrics);
   const std::string name = model_name(options, *engine);
   Api api(*engine, scheduler, metrics,
           {name, {options.api_key, options.cors, is_loopback_host(options.host)}});
