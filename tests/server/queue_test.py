@@ -3,11 +3,13 @@
 import concurrent.futures
 import json
 import pathlib
+import re
 import shutil
+import subprocess
 import tempfile
 import unittest
 
-from served import ENDLESS, TINY, Server, ServerTest, user
+from served import ENDLESS, SLUICE, TINY, Server, ServerTest, user
 
 CHAT = "/v1/chat/completions"
 
@@ -86,6 +88,22 @@ class Together(ServerTest):
         self.assertGreater(self.server.metric("sluice_pass_tokens_total") - tokens,
                            self.server.metric("sluice_passes_total") - passes)
         self.assertEqual(self.server.metric("sluice_batch_sequences"), 0)
+
+
+class KeepsThePlan(unittest.TestCase):
+    def test_with_all_contexts_full_at_once(self):
+        options = ("--parallel", "4", "--cache", "5%", "--context", "800")
+        planned = subprocess.run([SLUICE, "plan", "--json", "--no-measure", "-m", str(TINY), *options],
+                                 stdout=subprocess.PIPE, check=True).stdout
+        server = Server(*options)
+        body = {"messages": [user("Once upon a time " * 100)], **ENDLESS}
+        with concurrent.futures.ThreadPoolExecutor(4) as clients:
+            for answer in clients.map(lambda _: server.post(CHAT, body), range(4)):
+                self.assertEqual(answer.json()["usage"]["total_tokens"], 801)
+        status = pathlib.Path(f"/proc/{server.process.pid}/status").read_text()
+        peak_bytes = int(re.search(r"VmHWM:\s+(\d+) kB", status)[1]) * 1024
+        self.assertEqual(server.end()[0], 0)
+        self.assertLessEqual(peak_bytes, json.loads(planned)["memory_plan"]["total_bytes"] * 1.05, planned)
 
 
 class Conversations(ServerTest):
