@@ -16,6 +16,11 @@ namespace {
 
 constexpr uint64_t kDefaultContextTokens = 32768;
 constexpr size_t kMaxChunkTokens = 8192;
+// Of prompts, in a pass in which others wait for their next token. A pass costs by its tokens when experts
+// are in memory; otherwise by the experts it reads, which a short piece has nearly as many of as a long one.
+// docs/performance.md has what was measured.
+constexpr size_t kSharedTokensInMemory = 64;
+constexpr size_t kSharedTokensStreamed = 256;
 constexpr size_t kMaxThreads = 1024;
 constexpr size_t kMaxSessions = 1024;
 constexpr size_t kPlannedAlignmentBytes = 4096;  // what O_DIRECT asks for at most
@@ -82,6 +87,9 @@ Result<CacheSize> CacheSize::parse(std::string_view text) {
 
 Result<EngineSizes> settle_sizes(const EngineOptions& options, const ModelConfig& config) {
   EngineSizes sizes{options.context_tokens, options.chunk_tokens, options.threads, options.parallel};
+  sizes.shared_chunk_tokens =
+      std::min(options.chunk_tokens,
+               options.stream == StreamMode::kResident ? kSharedTokensInMemory : kSharedTokensStreamed);
   if (sizes.context_tokens == 0) {
     sizes.context_tokens = std::min<uint64_t>(kDefaultContextTokens, config.max_position_embeddings);
   }

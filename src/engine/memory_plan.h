@@ -15,9 +15,8 @@ struct EngineSizes {
   size_t chunk_tokens = 0;
   size_t threads = 0;
   size_t parallel = 1;
+  size_t shared_chunk_tokens = 0;  // the most tokens of prompts in a pass that others wait for
 
-  // The most tokens of prompts in a pass that others wait for.
-  size_t shared_chunk_tokens() const { return std::min<size_t>(chunk_tokens, 64); }
   // The most tokens of a pass: every sequence has one at least.
   size_t pass_tokens() const { return std::max(chunk_tokens, parallel); }
 };

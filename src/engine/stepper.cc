@@ -78,7 +78,7 @@ std::vector<Stepper::Part> Stepper::divide(std::span<Generation* const> generati
     wanted.push_back(tokens);
     others_wait |= generation->state_->is_decoding();
   }
-  const size_t limit = others_wait ? sizes_.shared_chunk_tokens() : sizes_.chunk_tokens;
+  const size_t limit = others_wait ? sizes_.shared_chunk_tokens : sizes_.chunk_tokens;
   const size_t ones = static_cast<size_t>(std::ranges::count(wanted, uint64_t{1}));
   const std::vector<size_t> shares = divide_tokens(wanted, std::min(limit, sizes_.pass_tokens() - ones));
   for (size_t i = 0; i < parts.size(); ++i) parts[i].tokens = shares[i];
