@@ -28,6 +28,7 @@
 namespace sluice {
 
 class ForwardObserver;
+class Stepper;
 class Tokenizer;
 struct LoadedModel;
 
@@ -64,6 +65,7 @@ struct EngineOptions {
   size_t read_threads = 8;      // that load, and that read experts without io_uring
   uint64_t context_tokens = 0;  // per session; 0: 32768, or the model's own limit when that is less
   size_t sessions = 1;          // that live at once: the memory plan holds the state of each
+  size_t parallel = 1;          // generations that share a pass; at most as many as sessions
   size_t chunk_tokens = 512;    // prefill takes this many tokens at a time
   std::function<void(const LoadProgress&)> on_progress;
   std::stop_token cancel;  // opening ends with kCancelled
@@ -118,7 +120,7 @@ struct GenerationStats {
   uint64_t new_tokens = 0;     // generated, the one that ends the text included
   uint64_t prefill_ns = 0;     // wall time
   uint64_t decode_ns = 0;
-  StreamCounters prefill;  // what moving experts cost, in each phase
+  StreamCounters prefill;  // what moving experts cost the engine meanwhile, in each phase
   StreamCounters decode;
 };
 
@@ -141,18 +143,52 @@ class Session {
   // and the next request works.
   Result<GenerationResult> generate(const GenerationRequest& request);
 
-  uint64_t context_tokens() const;  // the most this session can hold
-  uint64_t tokens_held() const;     // what it has taken in so far
+  uint64_t context_tokens() const;            // the most this session can hold
+  uint64_t tokens_held() const;               // what it has taken in so far
+  std::span<const int32_t> ids_held() const;  // until it takes in more
   void clear();
 
  private:
   friend class Engine;
+  friend class Generation;
   struct State;
   explicit Session(std::unique_ptr<State> state);
-  Result<GenerationResult> run(const GenerationRequest& request);
-  Result<FinishReason> decode(const GenerationRequest& request, GenerationResult& result);
 
   std::unique_ptr<State> state_;
+};
+
+// What Session::generate does, taken apart, so that several sessions can share every pass over the layers:
+//
+//   const std::array together{&one, &other};
+//   while (!one.is_over() || !other.is_over()) SLUICE_TRY(engine.step(together));
+//
+// What each generates does not depend on the others. Movable; may be dropped at any time, and its session
+// then holds what it has taken in.
+class Generation {
+ public:
+  // Errors that leave the session as it was, as of Session::generate. `session` must live as long as this
+  // object and is its own until then.
+  static Result<Generation> begin(Session& session, GenerationRequest request);
+  Generation(Generation&&) noexcept;
+  Generation& operator=(Generation&&) noexcept;
+  ~Generation();
+
+  bool is_over() const;
+  // What Session::generate returns. Once; REQUIRES is_over().
+  Result<GenerationResult> take_result();
+
+ private:
+  friend class Stepper;
+  struct State;
+  explicit Generation(std::unique_ptr<State> state);
+
+  std::unique_ptr<State> state_;
+};
+
+// What one pass over the layers was for.
+struct StepFigures {
+  size_t sequences = 0;
+  size_t tokens = 0;  // that were taken in
 };
 
 class Engine {
@@ -163,6 +199,13 @@ class Engine {
   ~Engine();
 
   Result<Session> new_session();
+
+  // One pass for all `generations`, of different sessions of this engine: each that is not over takes in the
+  // token that it chose last, or the next piece of its prompt, and chooses a token when its prompt is taken
+  // in. A prompt alone is cut by chunk_tokens; prompts that share a pass share its tokens, and while others
+  // wait for their next token the pieces may be shorter. kInvalidArgument for more generations than
+  // EngineOptions::parallel; what befalls one of them is in its own result.
+  Result<StepFigures> step(std::span<Generation* const> generations);
 
   // Null when the folder has no tokenizer.json.
   const Tokenizer* tokenizer() const;
@@ -184,6 +227,7 @@ class Engine {
   friend Result<std::unique_ptr<Engine>> engine_on_model(std::unique_ptr<LoadedModel> loaded);
   Engine() = default;
   std::unique_ptr<LoadedModel> loaded_;
+  std::unique_ptr<Stepper> stepper_;  // from the first session on
   std::unique_ptr<Tokenizer> tokenizer_;
   SamplingOptions default_sampling_;
 };

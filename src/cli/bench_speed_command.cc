@@ -74,6 +74,7 @@ class SpeedBench {
     SpeedRunOptions run;
     run.seed = options_.seed;
     run.held_tokens = options_.held_tokens;
+    run.sequences = options_.model.parallel;
     run.cancel = cancel;
     run.prompt_tokens =
         options_.prompt_tokens.value_or(options_.decodes ? kDecodePromptTokens : kPrefillTokens);
@@ -98,10 +99,11 @@ class SpeedBench {
     const MemoryPlan& plan = engine_->memory_plan();
     SLUICE_ASSIGN(const Inspection found, inspect_checkpoint(engine_->loaded().checkpoint.folder(),
                                                              engine_->loaded().sizes.context_tokens, 0));
-    const TokenWork work{found.routed_bytes_per_token, found.dense_bytes_per_token};
+    const TokenWork work = touched(figures.sample, found);
     const SpeedBound bound = decode_bound(figures.sample, work, rates);
     if (options_.json) {
       nlohmann::ordered_json json = to_json(figures);
+      json["sequences"] = options_.model.parallel;
       json["slots"] = plan.slots;
       json["experts"] = plan.experts;
       json["disk_bytes_per_second"] = rates.disk;
@@ -111,13 +113,26 @@ class SpeedBench {
       console_.out.write(json_line(json));
       return {};
     }
-    console_.out.write(fmt::format("{} {} tokens, {} of {} experts in slots ({}), {} thread{}\n",
-                                   options_.decodes ? "Decoding" : "Taking in", figures.sample.tokens,
-                                   plan.slots, plan.experts, stream_mode_name(engine_->stream_mode()),
-                                   engine_->threads(), engine_->threads() == 1 ? "" : "s"));
+    console_.out.write(fmt::format(
+        "{} {} tokens{}, {} of {} experts in slots ({}), {} thread{}\n",
+        options_.decodes ? "Decoding" : "Taking in", figures.sample.tokens,
+        options_.model.parallel == 1 ? "" : fmt::format(" of {} sequences", options_.model.parallel),
+        plan.slots, plan.experts, stream_mode_name(engine_->stream_mode()), engine_->threads(),
+        engine_->threads() == 1 ? "" : "s"));
     console_.out.write(describe(figures));
     if (options_.decodes) console_.out.write(describe(bound, figures.sample, work, rates));
     return {};
+  }
+
+  // Of a pass, each sequence's token has its share: dense weights and the union of experts are gone through
+  // once.
+  TokenWork touched(const TelemetrySample& sample, const Inspection& found) const {
+    const uint64_t sequences = options_.model.parallel;
+    if (sequences == 1) return {found.routed_bytes_per_token, found.dense_bytes_per_token};
+    const uint64_t experts_asked = sample.spent.hits + sample.spent.misses;
+    const uint64_t expert_bytes = engine_->loaded().expert_storage.catalog().expert_bytes(0);
+    return {experts_asked * expert_bytes / std::max<uint64_t>(1, sample.tokens),
+            found.dense_bytes_per_token / sequences};
   }
 
   const BenchSpeedOptions& options_;
@@ -135,9 +150,12 @@ CLI::App* add_command(CLI::App& bench, const char* name, const char* what, Bench
       ->check(CLI::PositiveNumber.description(""))
       ->type_name("N");
   if (options.decodes) {
+    command->add_option("--sequences", options.model.parallel, "that are decoded together; default: 1")
+        ->check(CLI::Range(1, 1024).description(""))
+        ->type_name("N");
     command
         ->add_option("-n,--tokens", options.new_tokens,
-                     "tokens to decode, the first half of them uncounted; default: 64")
+                     "tokens to decode of each, the first half of them uncounted; default: 64")
         ->check(CLI::Range(4, 1 << 24).description(""))
         ->type_name("N");
   }
@@ -167,6 +185,7 @@ Command add_bench_decode_command(CLI::App& bench) {
       "  sluice bench decode -m DIR --cache 15%\n"
       "  sluice bench decode -m DIR --cache 15% --route-trace tests/data/traces/qwen3-30b-a3b.csv\n"
       "  sluice bench decode -m DIR --held 131000 --context 131072\n"
+      "  sluice bench decode -m DIR --cache 15% --sequences 8\n"
       "Disk and memory are measured before and after, and the cost model says what they allow at most. What\n"
       "earlier runs learnt (heat) is left out. Random tokens: the text would be nonsense.");
   return [options](Console& console) { return SpeedBench(*options, console).execute(); };

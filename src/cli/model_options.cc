@@ -98,6 +98,23 @@ void add_sequence_options(CLI::App& app, ModelOptions& options) {
       ->group("Model");
 }
 
+void add_request_options(CLI::App& app, ModelOptions& options) {
+  app.add_option(
+         "--parallel", options.parallel,
+         fmt::format("requests that are answered at once, in shared passes; default: {}", options.parallel))
+      ->check(CLI::Range(1, 1024).description(""))
+      ->type_name("N")
+      ->group("Model");
+  app.add_option(
+         "--sessions", options.sessions,
+         fmt::format("conversations kept in memory, so that they go on without being read again; at least "
+                     "as many as --parallel; default: {}",
+                     options.sessions))
+      ->check(CLI::Range(1, 1024).description(""))
+      ->type_name("N")
+      ->group("Model");
+}
+
 Result<EngineOptions> engine_options(const ModelOptions& options) {
   EngineOptions engine;
   engine.stream = stream_mode_of(options.stream);
@@ -114,7 +131,8 @@ Result<EngineOptions> engine_options(const ModelOptions& options) {
   engine.read_threads = options.read_threads;
   engine.context_tokens = options.context_tokens;
   engine.chunk_tokens = options.chunk_tokens;
-  engine.sessions = options.sessions;
+  engine.sessions = std::max(options.sessions, options.parallel);
+  engine.parallel = options.parallel;
   if (!options.cache.empty()) {
     auto cache = CacheSize::parse(options.cache);
     if (!cache) return tl::unexpected(std::move(cache).error().in("--cache"));

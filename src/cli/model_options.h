@@ -27,7 +27,8 @@ struct ModelOptions {
   size_t read_threads = 8;
   uint64_t context_tokens = 0;
   size_t chunk_tokens = 512;
-  size_t sessions = 1;
+  size_t sessions = 1;  // at least as many as parallel
+  size_t parallel = 1;
 };
 
 // Declares -m; --stream, --cache, --reader, --threads, --read-threads; --context, --chunk. `options` must
@@ -35,6 +36,8 @@ struct ModelOptions {
 void add_model_option(CLI::App& app, ModelOptions& options);
 void add_streaming_options(CLI::App& app, ModelOptions& options);
 void add_sequence_options(CLI::App& app, ModelOptions& options);
+// --parallel, --sessions: for what answers several requests.
+void add_request_options(CLI::App& app, ModelOptions& options);
 
 // Checks the options and finds the model's folder. kInvalidArgument names the option.
 Result<EngineOptions> engine_options(const ModelOptions& options);

@@ -19,6 +19,7 @@ namespace {
 constexpr unsigned kShutdownLimitSeconds = 15;
 
 constexpr size_t kSessions = 4;
+constexpr size_t kParallel = 4;
 
 struct ServeOptions {
   ModelOptions model;
@@ -70,7 +71,8 @@ Result<ExitCode> serve(const ServeOptions& options, Console& console) {
   const InterruptWatch watch(interrupts);
   SLUICE_ASSIGN(const auto engine, open_engine(options.model, console, watch.token()));
   Metrics metrics;
-  Scheduler scheduler(*engine, {options.queue, options.model.sessions}, metrics);
+  const size_t sessions = std::max(options.model.sessions, options.model.parallel);
+  Scheduler scheduler(*engine, {options.queue, sessions, options.model.parallel}, metrics);
   const std::string name = model_name(options, *engine);
   Api api(*engine, scheduler, metrics,
           {name, {options.api_key, options.cors, is_loopback_host(options.host)}});
@@ -109,12 +111,6 @@ void add_server_options(CLI::App& command, ServeOptions& options) {
                   "requests that may wait; more are told to come again. Default: 32")
       ->type_name("N")
       ->group(kGroup);
-  command
-      .add_option("--sessions", options.model.sessions,
-                  "conversations kept in memory, so that they go on without being read again; default: 4")
-      ->check(CLI::Range(1, 1024).description(""))
-      ->type_name("N")
-      ->group(kGroup);
   command.add_option("--connections", options.connections, "at once; default: 128")
       ->check(CLI::Range(1, 10000).description(""))
       ->type_name("N")
@@ -135,11 +131,13 @@ void add_server_options(CLI::App& command, ServeOptions& options) {
 Command add_serve_command(CLI::App& app) {
   auto options = std::make_shared<ServeOptions>();
   options->model.sessions = kSessions;
+  options->model.parallel = kParallel;
   auto* command = app.add_subcommand("serve", "an HTTP server in OpenAI's and Anthropic's shapes");
   add_server_options(*command, *options);
   add_model_option(*command, options->model);
   add_streaming_options(*command, options->model);
   add_sequence_options(*command, options->model);
+  add_request_options(*command, options->model);
   command->footer(
       "Examples:\n"
       "  sluice serve\n"

@@ -9,6 +9,7 @@
 #include "engine/engine_on_model.h"
 #include "engine/loaded_model.h"
 #include "engine/sampler.h"
+#include "engine/stepper.h"
 #include "text/tokenizer.h"
 
 namespace sluice {

@@ -89,7 +89,7 @@ Result<std::unique_ptr<LoadedModel>> LoadedModel::load(const EngineOptions& opti
   loaded->pool = std::make_unique<ThreadPool>(loaded->sizes.threads);
   ModelParts parts{config, std::move(weights), &loaded->expert_storage, loaded->store.get(),
                    loaded->pool.get()};
-  SLUICE_ASSIGN(auto model, Model::create(std::move(parts), loaded->sizes.chunk_tokens));
+  SLUICE_ASSIGN(auto model, Model::create(std::move(parts), loaded->sizes.pass_tokens()));
   loaded->model.emplace(std::move(model));
   return loaded;
 }

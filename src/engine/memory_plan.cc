@@ -6,6 +6,7 @@
 #include "base/fail.h"
 #include "base/machine.h"
 #include "base/units.h"
+#include "engine/stepper.h"
 #include "experts/open_store.h"
 #include "experts/slot_layout.h"
 #include "model/model.h"
@@ -15,6 +16,11 @@ namespace {
 
 constexpr uint64_t kDefaultContextTokens = 32768;
 constexpr size_t kMaxChunkTokens = 8192;
+// Of prompts, in a pass in which others wait for their next token. A pass costs by its tokens when experts
+// are in memory; otherwise by the experts it reads, which a short piece has nearly as many of as a long one.
+// docs/performance.md has what was measured.
+constexpr size_t kSharedTokensInMemory = 64;
+constexpr size_t kSharedTokensStreamed = 256;
 constexpr size_t kMaxThreads = 1024;
 constexpr size_t kMaxSessions = 1024;
 constexpr size_t kPlannedAlignmentBytes = 4096;  // what O_DIRECT asks for at most
@@ -80,7 +86,10 @@ Result<CacheSize> CacheSize::parse(std::string_view text) {
 }
 
 Result<EngineSizes> settle_sizes(const EngineOptions& options, const ModelConfig& config) {
-  EngineSizes sizes{options.context_tokens, options.chunk_tokens, options.threads};
+  EngineSizes sizes{options.context_tokens, options.chunk_tokens, options.threads, options.parallel};
+  sizes.shared_chunk_tokens =
+      std::min(options.chunk_tokens,
+               options.stream == StreamMode::kResident ? kSharedTokensInMemory : kSharedTokensStreamed);
   if (sizes.context_tokens == 0) {
     sizes.context_tokens = std::min<uint64_t>(kDefaultContextTokens, config.max_position_embeddings);
   }
@@ -102,6 +111,11 @@ Result<EngineSizes> settle_sizes(const EngineOptions& options, const ModelConfig
     return fail(ErrorCode::kInvalidArgument, "{} sessions were asked for; expected 1 to {}", options.sessions,
                 kMaxSessions);
   }
+  if (options.parallel == 0 || options.parallel > options.sessions) {
+    return fail(ErrorCode::kInvalidArgument,
+                "{} generations in parallel were asked for; expected 1 to {}, the number of sessions",
+                options.parallel, options.sessions);
+  }
   if (options.read_threads == 0 || options.read_threads > kMaxThreads) {
     return fail(ErrorCode::kInvalidArgument, "{} read threads were asked for; expected 1 to {}",
                 options.read_threads, kMaxThreads);
@@ -117,10 +131,8 @@ Result<MemoryPlan> plan_memory(const EngineOptions& options, const EngineSizes& 
   plan.dense_bytes = dense_bytes;
   plan.kv_bytes =
       options.sessions * SequenceState::bytes_when_full(Model::state_shape(config), sizes.context_tokens);
-  plan.workspace_bytes = Model::workspace_bytes(config, sizes.chunk_tokens) +
-                         options.sessions *
-                             (sizes.chunk_tokens * config.hc_mult * config.hidden_size + config.vocab_size) *
-                             sizeof(float);
+  plan.workspace_bytes =
+      Model::workspace_bytes(config, sizes.pass_tokens()) + Stepper::buffer_bytes(config, sizes);
   plan.program_bytes = program_bytes(options, sizes, config, catalog);
   plan.slot_bytes = SlotLayout(catalog, kPlannedAlignmentBytes).slot_bytes();
   plan.experts = catalog.expert_count();

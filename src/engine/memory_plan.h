@@ -1,6 +1,8 @@
 // Computes where memory goes before any is taken, and refuses what does not fit.
 #pragma once
 
+#include <algorithm>
+
 #include "checkpoint/config.h"
 #include "experts/catalog.h"
 #include "sluice/engine.h"
@@ -12,6 +14,11 @@ struct EngineSizes {
   uint64_t context_tokens = 0;
   size_t chunk_tokens = 0;
   size_t threads = 0;
+  size_t parallel = 1;
+  size_t shared_chunk_tokens = 0;  // the most tokens of prompts in a pass that others wait for
+
+  // The most tokens of a pass: every sequence has one at least.
+  size_t pass_tokens() const { return std::max(chunk_tokens, parallel); }
 };
 // kInvalidArgument, naming the option, for sizes outside the model's or any machine's range.
 Result<EngineSizes> settle_sizes(const EngineOptions& options, const ModelConfig& config);

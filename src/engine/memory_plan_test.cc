@@ -76,9 +76,20 @@ TEST_F(MemoryPlanOfTinyV4, EverySessionHasItsPlace) {
   const auto five = plan(options, kUnknown);
   ASSERT_TRUE(one.has_value() && five.has_value());
   EXPECT_EQ(five->kv_bytes, 5 * one->kv_bytes);
-  // Each has the streams of a chunk and a token's logits of its own; the scratch of a pass is shared.
-  const uint64_t own = one->workspace_bytes - Model::workspace_bytes(config_, 512);
-  EXPECT_EQ(five->workspace_bytes, one->workspace_bytes + 4 * own);
+  EXPECT_EQ(five->workspace_bytes, one->workspace_bytes);  // they take turns
+}
+
+TEST_F(MemoryPlanOfTinyV4, WhatSharesAPassHasItsPlaceInIt) {
+  EngineOptions options = direct("50%");
+  options.sessions = 8;
+  const auto one = plan(options, kUnknown);
+  options.parallel = 8;
+  const auto eight = plan(options, kUnknown);
+  ASSERT_TRUE(one.has_value() && eight.has_value());
+  // Logits of a token each; rows of a pass are bounded by the chunk.
+  EXPECT_EQ(eight->workspace_bytes, one->workspace_bytes + 7 * config_.vocab_size * sizeof(float));
+  options.chunk_tokens = 3;
+  EXPECT_GT(plan(options, kUnknown)->workspace_bytes, Model::workspace_bytes(config_, 8));
 }
 
 TEST_F(MemoryPlanOfTinyV4, ACacheInBytesHoldsAsManySlotsAsFit) {
@@ -189,6 +200,8 @@ TEST_F(MemoryPlanOfTinyV4, SizesOutsideTheirRangeAreRefused) {
   refused([](EngineOptions& options) { options.threads = 1025; }, "1025 threads");
   refused([](EngineOptions& options) { options.sessions = 0; }, "0 sessions");
   refused([](EngineOptions& options) { options.sessions = 1025; }, "1025 sessions");
+  refused([](EngineOptions& options) { options.parallel = 0; }, "0 generations");
+  refused([](EngineOptions& options) { options.parallel = 2; }, "2 generations");
   refused([](EngineOptions& options) { options.read_threads = 0; }, "0 read threads");
   refused([](EngineOptions& options) { options.read_threads = 1025; }, "1025 read threads");
 }

@@ -53,7 +53,7 @@ class Follows {
   Model& model_;
 };
 
-// One sequence, taken in and gone on with.
+// Sequences, taken in and gone on with.
 class SpeedRunner {
  public:
   SpeedRunner(Engine& engine, const SpeedRunOptions& options)
@@ -61,56 +61,83 @@ class SpeedRunner {
         options_(options),
         follows_(*loaded_.model, options.routes),
         watch_(engine),
-        sampler_({.seed = options.seed}),
-        streams_(loaded_.sizes.chunk_tokens * loaded_.model->streams_width()),
-        logits_(loaded_.model->config().vocab_size) {}
+        streams_(loaded_.sizes.pass_tokens() * loaded_.model->streams_width()),
+        logits_(options.sequences * vocabulary()) {}
 
   Status start() {
-    const uint64_t needed = options_.held_tokens + total();
+    if (options_.sequences > 1 && options_.routes != nullptr)
+      return fail(ErrorCode::kInvalidArgument,
+                  "several sequences cannot follow one trace: all would route alike");
+    if (options_.sequences > loaded_.sizes.parallel) {
+      return fail(ErrorCode::kInvalidArgument, "{} sequences were asked for, {} were planned for",
+                  options_.sequences, loaded_.sizes.parallel);
+    }
+    const uint64_t needed = options_.held_tokens + options_.prompt_tokens + options_.new_tokens;
     if (needed > loaded_.sizes.context_tokens) {
       return fail(ErrorCode::kOutOfBudget,
                   "{} tokens do not fit the context of {}: ask for a larger --context", needed,
                   loaded_.sizes.context_tokens);
     }
-    SLUICE_ASSIGN(state_, SequenceState::create(Model::state_shape(loaded_.model->config()),
-                                                loaded_.sizes.context_tokens));
-    state_.pretend(options_.held_tokens, options_.seed);
+    for (size_t i = 0; i < options_.sequences; ++i) {
+      SLUICE_ASSIGN(auto state, SequenceState::create(Model::state_shape(loaded_.model->config()),
+                                                      loaded_.sizes.context_tokens));
+      state.pretend(options_.held_tokens, options_.seed + i);
+      sequences_.push_back({std::move(state), Sampler({.seed = options_.seed + i})});
+    }
     watch_.take(EnginePhase::kPrefill, 0);  // none of this counts
     return {};
   }
 
-  // Afterwards logits are those of the prompt's last token.
-  Result<SpeedFigures> take_in_prompt() {
-    const auto ids = random_ids(options_.prompt_tokens, loaded_.model->config().vocab_size, options_.seed);
+  // Afterwards logits are those of the prompts' last tokens.
+  Result<SpeedFigures> take_in_prompts() {
     const size_t chunk_tokens = loaded_.sizes.chunk_tokens;
-    size_t count = 0;
-    for (size_t done = 0; done < ids.size(); done += count) {
-      count = std::min(chunk_tokens, ids.size() - done);
-      SLUICE_TRY(extend(std::span(ids).subspan(done, count)));
+    for (size_t i = 0; i < sequences_.size(); ++i) {
+      const auto ids =
+          random_ids(options_.prompt_tokens, loaded_.model->config().vocab_size, options_.seed + i);
+      size_t count = 0;
+      for (size_t done = 0; done < ids.size(); done += count) {
+        count = std::min(chunk_tokens, ids.size() - done);
+        const SequenceChunk chunk{&sequences_[i].state, std::span(ids).subspan(done, count)};
+        SLUICE_TRY(extend({&chunk, 1}));
+      }
+      loaded_.model->logits(streams_.data() + (count - 1) * loaded_.model->streams_width(), 1,
+                            logits_.data() + i * vocabulary());
     }
-    loaded_.model->logits(streams_.data() + (count - 1) * loaded_.model->streams_width(), 1, logits_.data());
-    return watch_.take(EnginePhase::kPrefill, ids.size());
+    return watch_.take(EnginePhase::kPrefill, sequences_.size() * options_.prompt_tokens);
   }
 
   Result<SpeedFigures> go_on() {
     const uint64_t uncounted = options_.new_tokens / 2;
-    for (uint64_t i = 0; i < options_.new_tokens; ++i) {
-      if (i == uncounted) watch_.take(EnginePhase::kDecode, uncounted);
-      SLUICE_ASSIGN(const int32_t id, sampler_.sample(logits_));
-      SLUICE_TRY(extend({&id, 1}));
-      loaded_.model->logits(streams_.data(), 1, logits_.data());
+    std::vector<int32_t> ids(sequences_.size());
+    std::vector<SequenceChunk> chunks;
+    for (size_t i = 0; i < sequences_.size(); ++i) chunks.push_back({&sequences_[i].state, {&ids[i], 1}});
+    for (uint64_t step = 0; step < options_.new_tokens; ++step) {
+      if (step == uncounted) watch_.take(EnginePhase::kDecode, uncounted * sequences_.size());
+      for (size_t i = 0; i < sequences_.size(); ++i) {
+        const auto logits = std::span(logits_).subspan(i * vocabulary(), vocabulary());
+        SLUICE_ASSIGN(ids[i], sequences_[i].sampler.sample(logits));
+      }
+      SLUICE_TRY(extend(chunks));
+      loaded_.model->logits(streams_.data(), sequences_.size(), logits_.data());
     }
-    return watch_.take(EnginePhase::kDecode, options_.new_tokens - uncounted);
+    return watch_.take(EnginePhase::kDecode, (options_.new_tokens - uncounted) * sequences_.size());
   }
 
  private:
-  uint64_t total() const { return options_.prompt_tokens + options_.new_tokens; }
+  struct Sequence {
+    SequenceState state;
+    Sampler sampler;
+  };
 
-  Status extend(std::span<const int32_t> ids) {
+  size_t vocabulary() const { return loaded_.model->config().vocab_size; }
+
+  Status extend(std::span<const SequenceChunk> chunks) {
     if (options_.cancel.stop_requested()) return fail(ErrorCode::kCancelled, "measuring was cancelled");
-    SLUICE_TRY(loaded_.model->extend(state_, ids, streams_.data(), &watch_.observer()));
-    done_ += ids.size();
-    if (options_.on_progress) options_.on_progress(done_, total());
+    SLUICE_ASSIGN(const auto results, loaded_.model->extend(chunks, streams_.data(), &watch_.observer()));
+    for (const Status& result : results) SLUICE_TRY(result);
+    for (const SequenceChunk& chunk : chunks) done_ += chunk.ids.size();
+    const uint64_t total = sequences_.size() * (options_.prompt_tokens + options_.new_tokens);
+    if (options_.on_progress) options_.on_progress(done_, total);
     return {};
   }
 
@@ -118,10 +145,9 @@ class SpeedRunner {
   const SpeedRunOptions& options_;
   const Follows follows_;
   Stopwatch watch_;
-  Sampler sampler_;
-  SequenceState state_;
-  std::vector<float> streams_;  // [chunk_tokens, hc, D]
-  std::vector<float> logits_;   // [V]
+  std::vector<Sequence> sequences_;
+  std::vector<float> streams_;  // [pass_tokens, hc, D]
+  std::vector<float> logits_;   // [sequences, V]
   uint64_t done_ = 0;
 };
 
@@ -136,7 +162,7 @@ Result<SpeedRun> run_for_speed(Engine& engine, const SpeedRunOptions& options) {
   SpeedRunner runner(engine, options);
   SLUICE_TRY(runner.start());
   SpeedRun run;
-  SLUICE_ASSIGN(run.prefill, runner.take_in_prompt());
+  SLUICE_ASSIGN(run.prefill, runner.take_in_prompts());
   SLUICE_ASSIGN(run.decode, runner.go_on());
   return run;
 }

@@ -12,12 +12,14 @@ namespace {
 
 using testing::HasSubstr;
 
-std::unique_ptr<Engine> open_tiny(uint64_t context_tokens = 64) {
+std::unique_ptr<Engine> open_tiny(uint64_t context_tokens = 64, size_t parallel = 1) {
   EngineOptions options;
   options.model_folder = SLUICE_SOURCE_DIR "/models/tiny-v4";
   options.cache = CacheSize{.percent = 25};
   options.threads = 1;
   options.context_tokens = context_tokens;
+  options.sessions = parallel;
+  options.parallel = parallel;
   auto engine = Engine::open(options);
   if (!engine) ADD_FAILURE() << engine.error().message;
   return engine ? std::move(*engine) : nullptr;
@@ -82,6 +84,27 @@ TEST(SpeedRun, FollowsATrace) {
   ASSERT_TRUE(run.has_value()) << run.error().message;
   EXPECT_EQ(run->decode.sample.spent.misses, 0U);
   EXPECT_EQ(run->decode.sample.spent.hits, 5U * config.num_hidden_layers * config.num_experts_per_tok);
+}
+
+TEST(SpeedRun, CountsTheTokensOfAllSequences) {
+  const auto engine = open_tiny(64, 3);
+  ASSERT_TRUE(engine);
+  SpeedRunOptions options;
+  options.prompt_tokens = 5;
+  options.new_tokens = 8;
+  options.sequences = 3;
+  const auto run = run_for_speed(*engine, options);
+  ASSERT_TRUE(run.has_value()) << run.error().message;
+  EXPECT_EQ(run->prefill.sample.tokens, 15U);
+  EXPECT_EQ(run->decode.sample.tokens, 12U);
+  // An expert that several sequences need in a pass is asked for once.
+  const ModelConfig& config = engine->loaded().checkpoint.config();
+  const StreamCounters& spent = run->decode.sample.spent;
+  EXPECT_LT(spent.hits + spent.misses, 12U * config.num_hidden_layers * config.num_experts_per_tok);
+  options.sequences = 4;
+  const auto refused = run_for_speed(*engine, options);
+  ASSERT_FALSE(refused.has_value());
+  EXPECT_THAT(refused.error().message, HasSubstr("4 sequences were asked for, 3 were planned for"));
 }
 
 // Random rows are rows: selection, attention and compression go on from them.

@@ -53,7 +53,7 @@ TEST(ExpertDigests, SeeOneFlippedBitAndNameTheExpert) {
   ASSERT_TRUE(arrival.has_value());
   std::vector<std::vector<std::byte>> bytes;
   for (size_t part = 0; part < TestExperts::kParts; ++part) {
-    const auto held = arrival->lease.part(part);
+    const auto held = arrival->lease->part(part);
     bytes.emplace_back(held.begin(), held.end());
   }
   const std::vector<std::span<const std::byte>> parts(bytes.begin(), bytes.end());

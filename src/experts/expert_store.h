@@ -4,7 +4,8 @@
 //   ... work that needs none of them, while they are read ...
 //   while (request.remaining() > 0) {
 //     SLUICE_ASSIGN(const ExpertArrival arrival, request.next());
-//     compute(ids[arrival.index], arrival.lease.part(0), arrival.lease.part(1));
+//     if (!arrival.lease) return arrival.lease.error();  // or go on with the others
+//     compute(ids[arrival.index], arrival.lease->part(0), arrival.lease->part(1));
 //   }  // the lease ends here, before the next one is waited for
 //
 // Where the bytes lie, what is kept and how it is read is the store's business; the bytes are the same in
@@ -72,7 +73,8 @@ class ExpertLease {
 // One of the experts that were asked for.
 struct ExpertArrival {
   size_t index = 0;  // its position in the ids of the request
-  ExpertLease lease;
+  // Or why it could not be read: kIo or kCorrupt, naming layer, expert, file and offset.
+  Result<ExpertLease> lease;
 };
 
 // What was asked for with one call. Not thread safe; movable. May be destroyed at any time: its reads end in
@@ -90,12 +92,12 @@ class ExpertRequest {
 
   explicit ExpertRequest(std::unique_ptr<Source> source) : source_(std::move(source)) {}
 
-  // How many are still to be handed out. 0 after an error.
+  // How many are still to be handed out.
   size_t remaining() const { return source_->remaining(); }
 
-  // Waits until any one that was not handed out yet is there: hits first, then in order of arrival. kIo,
-  // naming layer, expert, file and offset, as soon as one of its own reads has failed; the request is over
-  // then. REQUIRES remaining() > 0 (kInvalidArgument otherwise), and the rule at the top of this file.
+  // Waits until any one that was not handed out yet is there, or has failed: hits first, then in order of
+  // arrival. One that failed hurts none of the others. REQUIRES remaining() > 0 (kInvalidArgument otherwise),
+  // and the rule at the top of this file.
   Result<ExpertArrival> next() { return source_->next(); }
 
  private:
@@ -131,9 +133,10 @@ class ExpertStore {
   // Waits for reads that nobody waits for any more. REQUIRES that all requests and leases have ended.
   virtual ~ExpertStore() = default;
 
-  // Asks for experts `ids` of `layer`, what one token was routed to, in the router's order, and returns at
-  // once: what is in memory is pinned, everything else is queued to be read, all in flight together. An id
-  // that stands twice arrives twice. kInvalidArgument when layer or id does not exist.
+  // Asks for experts `ids` of `layer`, what one token was routed to, in the router's order (or what a few
+  // tokens of different sequences were, one after the other), and returns at once: what is in memory is
+  // pinned, everything else is queued to be read, all in flight together. An id that stands twice arrives
+  // twice. kInvalidArgument when layer or id does not exist.
   virtual Result<ExpertRequest> request(uint32_t layer, std::span<const uint32_t> ids) = 0;
 
   // The same for what a chunk of tokens was routed to, together. Its misses pass through a few slots of their

@@ -61,7 +61,7 @@ TEST_P(EveryMode, LeasesOutliveTheirRequestAndSurviveMoves) {
     while (moved.remaining() > 0) {
       auto arrival = moved.next();
       ASSERT_TRUE(arrival.has_value());
-      leases[arrival->index] = std::move(arrival->lease);
+      leases[arrival->index] = std::move(*arrival->lease);
     }
   }
   EXPECT_TRUE(experts_.holds(*leases[0], 0, 5));

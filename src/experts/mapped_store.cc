@@ -115,7 +115,7 @@ void MappedStore::fetch(uint32_t expert) {
     ++totals.failed_reads;
     // The digests name the expert themselves.
     const Error error = is_damaged ? populated.error() : error_of_expert(catalog_, expert, populated.error());
-    for (const Waiter& waiter : fetch.waiters) waiter.request->fail_with(error);
+    for (const Waiter& waiter : fetch.waiters) waiter.request->fail(waiter.position, error);
   }
 }
 

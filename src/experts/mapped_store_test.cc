@@ -51,14 +51,15 @@ TEST(MappedStore, AFileCutShortFailsTheExpertsInItUntilItIsRestored) {
         std::ranges::any_of(catalog.parts(id), [](const Extent& part) { return part.file == 2; });
     ExpertRequest request = request_or_die(*store, 0, {id});
     const auto arrival = request.next();
-    ASSERT_EQ(arrival.has_value(), !lies_there) << id;
-    if (arrival) {
-      EXPECT_TRUE(experts.holds(arrival->lease, 0, id));
+    ASSERT_TRUE(arrival) << arrival.error().message;
+    ASSERT_EQ(arrival->lease.has_value(), !lies_there) << id;
+    if (arrival->lease) {
+      EXPECT_TRUE(experts.holds(*arrival->lease, 0, id));
       continue;
     }
     ++failed;
-    EXPECT_EQ(arrival.error().code, ErrorCode::kIo);
-    EXPECT_THAT(arrival.error().message,
+    EXPECT_EQ(arrival->lease.error().code, ErrorCode::kIo);
+    EXPECT_THAT(arrival->lease.error().message,
                 AllOf(HasSubstr("layer 0, expert " + std::to_string(id)), HasSubstr("part-2.bin")));
     EXPECT_EQ(request.remaining(), 0u);
   }
@@ -97,9 +98,10 @@ TEST(MappedStore, VerifiedReadsFindADamagedExpert) {
   ExpertRequest request = request_or_die(*store, 0, {5});
   const auto arrival = request.next();
   if (store->counters().hits == 1) GTEST_SKIP() << "this file system is memory itself";
-  ASSERT_FALSE(arrival);
-  EXPECT_EQ(arrival.error().code, ErrorCode::kCorrupt);
-  EXPECT_THAT(arrival.error().message, testing::HasSubstr("layer 0, expert 5"));
+  ASSERT_TRUE(arrival);
+  ASSERT_FALSE(arrival->lease);
+  EXPECT_EQ(arrival->lease.error().code, ErrorCode::kCorrupt);
+  EXPECT_THAT(arrival->lease.error().message, testing::HasSubstr("layer 0, expert 5"));
 }
 
 }  // namespace

@@ -9,7 +9,7 @@ namespace sluice {
 
 RequestCore::RequestCore(RequestDesk& desk, std::vector<uint32_t> experts)
     : desk_(desk), experts_(std::move(experts)) {
-  arrivals_.reserve(experts_.size());
+  news_.reserve(experts_.size());
 }
 
 RequestCore::~RequestCore() {
@@ -17,30 +17,24 @@ RequestCore::~RequestCore() {
 }
 
 size_t RequestCore::remaining() const {
-  return over_ ? 0 : experts_.size() - handed_;
+  return experts_.size() - handed_;
 }
 
 Result<ExpertArrival> RequestCore::next() {
   if (remaining() == 0)
-    return fail(ErrorCode::kInvalidArgument, "the request has no experts left to hand out");
-  {
-    std::unique_lock lock(desk_.mutex);
-    wait_for_news(lock);
-    if (!error_) {
-      const size_t position = arrivals_[handed_++];
-      return ExpertArrival{position, ExpertLease(desk_, desk_.lease_handle(experts_[position]))};
-    }
-  }
-  desk_.abandon(*this);
-  over_ = true;
-  return tl::unexpected(*std::move(error_));  // nobody writes to an abandoned request
+    return sluice::fail(ErrorCode::kInvalidArgument, "the request has no experts left to hand out");
+  std::unique_lock lock(desk_.mutex);
+  wait_for_news(lock);
+  News& news = news_[handed_++];
+  if (news.error) return ExpertArrival{news.position, tl::unexpected(*std::move(news.error))};
+  return ExpertArrival{news.position, ExpertLease(desk_, desk_.lease_handle(experts_[news.position]))};
 }
 
 void RequestCore::wait_for_news(std::unique_lock<std::mutex>& lock) {
-  const auto news = [this] { return error_.has_value() || arrivals_.size() > handed_; };
-  if (news()) return;
+  const auto has_news = [this] { return news_.size() > handed_; };
+  if (has_news()) return;
   const auto begin = std::chrono::steady_clock::now();
-  news_.wait(lock, news);
+  changed_.wait(lock, has_news);
   const auto waited = std::chrono::steady_clock::now() - begin;
   desk_.totals.wait_ns +=
       static_cast<uint64_t>(std::chrono::duration_cast<std::chrono::nanoseconds>(waited).count());
@@ -48,18 +42,20 @@ void RequestCore::wait_for_news(std::unique_lock<std::mutex>& lock) {
 
 std::vector<uint32_t> RequestCore::unclaimed() const {
   std::vector<uint32_t> experts;
-  for (size_t i = handed_; i < arrivals_.size(); ++i) experts.push_back(experts_[arrivals_[i]]);
+  for (size_t i = handed_; i < news_.size(); ++i) {
+    if (!news_[i].error) experts.push_back(experts_[news_[i].position]);
+  }
   return experts;
 }
 
 void RequestCore::arrive(size_t position) {
-  arrivals_.push_back(position);
-  news_.notify_one();
+  news_.push_back({position, std::nullopt});
+  changed_.notify_one();
 }
 
-void RequestCore::fail_with(const Error& error) {
-  if (!error_) error_ = error;
-  news_.notify_one();
+void RequestCore::fail(size_t position, Error error) {
+  news_.push_back({position, std::move(error)});
+  changed_.notify_one();
 }
 
 Result<std::vector<uint32_t>> expert_indices(const ExpertCatalog& catalog, uint32_t layer,

@@ -1,5 +1,5 @@
-// What every store's requests have in common: a mailbox that arrivals and errors are put into, and the wait
-// for them. Internal to this room.
+// What every store's requests have in common: a mailbox that arrivals and failures are put into, and the
+// wait for them. Internal to this room.
 #pragma once
 
 #include <condition_variable>
@@ -55,19 +55,21 @@ class RequestCore final : public ExpertRequest::Source {
   std::vector<uint32_t> unclaimed() const;
 
   void arrive(size_t position);
-  // Only the first error is kept.
-  void fail_with(const Error& error);
+  void fail(size_t position, Error error);
 
  private:
+  struct News {
+    size_t position;
+    std::optional<Error> error;  // none: it has arrived
+  };
+
   void wait_for_news(std::unique_lock<std::mutex>& lock);
 
   RequestDesk& desk_;
   const std::vector<uint32_t> experts_;
-  std::condition_variable news_;
-  std::vector<size_t> arrivals_;  // positions, in order of arrival; guarded by desk_.mutex
-  std::optional<Error> error_;    // guarded by desk_.mutex
-  size_t handed_ = 0;             // of arrivals_; changed only by the thread that owns the request
-  bool over_ = false;             // likewise
+  std::condition_variable changed_;
+  std::vector<News> news_;  // in order of arrival; guarded by desk_.mutex
+  size_t handed_ = 0;       // of news_; changed only by the thread that owns the request
 };
 
 // The catalog's indices of `ids`; kInvalidArgument when `layer` or one of them does not exist.

@@ -310,7 +310,7 @@ void SlotStore::drop(uint32_t slot_number) {
       // They came after whoever this read was for: it is read anew for them.
       waiting_.add(slot.expert, waiter, slot.is_transient);
     } else {
-      waiter.request->fail_with(*slot.error);
+      waiter.request->fail(waiter.position, *slot.error);
     }
   }
   make_ordinary(slot);

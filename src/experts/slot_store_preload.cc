@@ -44,6 +44,7 @@ Status SlotStore::preload(const std::function<void(uint64_t, uint64_t)>& progres
     while (current.remaining() > 0) {
       if (cancel.stop_requested()) return fail(ErrorCode::kCancelled, "loading the experts was cancelled");
       SLUICE_ASSIGN(const ExpertArrival arrival, current.next());
+      if (!arrival.lease) return tl::unexpected(arrival.lease.error());
       done_bytes += catalog_.expert_bytes(batches[batch][arrival.index]);
       if (progress) progress(done_bytes, catalog_.total_bytes());
     }

@@ -45,7 +45,7 @@ TEST(SlotStore, ALeasedExpertIsNeverEvicted) {
   ASSERT_TRUE(held.has_value());
   for (uint32_t layer = 0; layer < TestExperts::kLayers; ++layer) {
     ask_and_take(experts, *store, layer, {0, 1, 2, 3, 5, 6, 7});
-    ASSERT_TRUE(experts.holds(held->lease, 0, 4));
+    ASSERT_TRUE(experts.holds(*held->lease, 0, 4));
   }
   const StreamCounters before = store->counters();
   ask_and_take(experts, *store, 0, {4});
@@ -136,7 +136,7 @@ TEST(SlotStore, ALeaseReleasedOnAnotherThreadServesTheRequestThatWaits) {
   ASSERT_TRUE(held.has_value());
   ExpertRequest second = request_or_die(*store, 1, {3});
   std::thread releaser(
-      [lease = std::move(held->lease)]() mutable { const ExpertLease ends = std::move(lease); });
+      [lease = std::move(*held->lease)]() mutable { const ExpertLease ends = std::move(lease); });
   take_all(experts, second, 1, {3});
   releaser.join();
 }

@@ -140,8 +140,12 @@ inline std::vector<uint32_t> take_all(const TestExperts& experts, ExpertRequest&
       ADD_FAILURE() << arrival.error().message;
       break;
     }
+    if (!arrival->lease) {
+      ADD_FAILURE() << arrival->lease.error().message;
+      break;
+    }
     order.push_back(ids[arrival->index]);
-    EXPECT_TRUE(experts.holds(arrival->lease, layer, order.back()));
+    EXPECT_TRUE(experts.holds(*arrival->lease, layer, order.back()));
   }
   return order;
 }
@@ -161,7 +165,7 @@ inline std::shared_ptr<ExpertDigests> digests_of(const TestExperts& experts) {
       ExpertRequest request = request_or_die(*store, layer, {id});
       const auto arrival = request.next();
       std::vector<std::span<const std::byte>> parts;
-      for (size_t part = 0; part < TestExperts::kParts; ++part) parts.push_back(arrival->lease.part(part));
+      for (size_t part = 0; part < TestExperts::kParts; ++part) parts.push_back(arrival->lease->part(part));
       digests->set(layer * TestExperts::kExperts + id, ExpertDigests::digest_of(parts));
     }
   }

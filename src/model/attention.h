@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 
 #include "kernels/rope.h"
 #include "kv/sequence_state.h"
@@ -10,9 +11,11 @@
 
 namespace sluice {
 
-// y [tokens, D] from the normalised input x [tokens, D]; takes the chunk into the layer's state. `layer` is
-// for the observer alone. REQUIRES chunk.first_position == the position of the state.
+// y [rows, D] from the normalised input x [rows, D]; takes every chunk into its sequence's state of the
+// layer, `states` [chunks]. `layer` is for observers alone. REQUIRES that a chunk's first position is the
+// position of its state, and states of one shape.
 void attention(const ForwardContext& context, const AttentionWeights& weights, const Rope& rope,
-               uint32_t layer, const float* x, const Chunk& chunk, LayerState& state, float* y);
+               uint32_t layer, const float* x, const Batch& batch, std::span<LayerState* const> states,
+               float* y);
 
 }  // namespace sluice

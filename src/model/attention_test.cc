@@ -60,14 +60,15 @@ class OneLayer {
       }
     } watcher;
     watcher.selected = selected;
-    ForwardContext context = bench_.context();
-    if (selected != nullptr) context.observer = &watcher;
+    const ForwardContext context = bench_.context();
+    LayerState* const layer_state = &state.layer(0);
     const size_t tokens = x.size() / hidden();
     const auto ids = some_ids(tokens);
     std::vector<float> y(x.size());
     for (size_t begin = 0; begin < tokens; begin += size) {
-      const Chunk chunk{std::span(ids).subspan(begin, std::min(size, tokens - begin)), begin};
-      attention(context, weights_, rope_, 0, x.data() + begin * hidden(), chunk, state.layer(0),
+      const Batch batch({std::span(ids).subspan(begin, std::min(size, tokens - begin)), begin,
+                         selected == nullptr ? nullptr : &watcher});
+      attention(context, weights_, rope_, 0, x.data() + begin * hidden(), batch, {&layer_state, 1},
                 y.data() + begin * hidden());
     }
     return y;

@@ -59,19 +59,20 @@ void close_block(const ForwardContext& context, const CompressorWeights& weights
 }  // namespace
 
 void compress(const ForwardContext& context, const CompressorWeights& weights, const Rope& rope,
-              const float* x, const Chunk& chunk, CompressorState& state) {
+              const float* x, const Batch& batch, std::span<CompressorState* const> states) {
   const Workspace::Scope scope(context.workspace);
-  const CompressorShape& shape = state.shape();
+  const CompressorShape& shape = states.front()->shape();
   const uint32_t width = shape.input_width();
-  float* kv = context.workspace.floats(chunk.tokens() * width);
-  float* gate = context.workspace.floats(chunk.tokens() * width);
+  float* kv = context.workspace.floats(batch.rows() * width);
+  float* gate = context.workspace.floats(batch.rows() * width);
   float* mixed = context.workspace.floats(shape.row_width);
-  matmul(context.pool, weights.wkv, x, chunk.tokens(), kv);
-  matmul(context.pool, weights.wgate, x, chunk.tokens(), gate);
-  for (size_t t = 0; t < chunk.tokens(); ++t) {
-    const auto index = static_cast<uint32_t>((chunk.first_position + t) % shape.ratio);
-    std::copy_n(kv + t * width, width, state.pending_kv(index));
-    std::copy_n(gate + t * width, width, state.pending_gate(index));
+  matmul(context.pool, weights.wkv, x, batch.rows(), kv);
+  matmul(context.pool, weights.wgate, x, batch.rows(), gate);
+  for (size_t row = 0; row < batch.rows(); ++row) {
+    CompressorState& state = *states[batch.chunk_of(row)];
+    const auto index = static_cast<uint32_t>(batch.position(row) % shape.ratio);
+    std::copy_n(kv + row * width, width, state.pending_kv(index));
+    std::copy_n(gate + row * width, width, state.pending_gate(index));
     add_scaled(1.0F, weights.ape.data() + size_t{index} * width, width, state.pending_gate(index));
     if (index + 1 < shape.ratio) continue;
     mix_block(state, mixed);

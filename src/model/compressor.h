@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <span>
 
 #include "kernels/rope.h"
 #include "kv/compressor_state.h"
@@ -10,9 +11,9 @@
 
 namespace sluice {
 
-// Takes in a chunk's normalised inputs x [tokens, D]: appends a row to the state for every block that the
-// chunk closes, and leaves the open block pending.
+// Takes in normalised inputs x [rows, D], each chunk's into its own of `states` [chunks]: appends a row to it
+// for every block that the chunk closes, and leaves the open block pending. REQUIRES states of one shape.
 void compress(const ForwardContext& context, const CompressorWeights& weights, const Rope& rope,
-              const float* x, const Chunk& chunk, CompressorState& state);
+              const float* x, const Batch& batch, std::span<CompressorState* const> states);
 
 }  // namespace sluice

@@ -64,11 +64,12 @@ CompressorState compress_in_chunks(SublayerBench& bench, const CompressorWeights
   const auto ids = some_ids(x.size() / hidden);
   auto state = CompressorState::create(shape, ids.size());
   EXPECT_TRUE(state.has_value());
+  CompressorState* const one = &*state;
   size_t begin = 0;
   for (size_t chunk = 0; begin < ids.size(); ++chunk) {
     const size_t count = std::min(chunk_sizes[chunk % chunk_sizes.size()], ids.size() - begin);
     compress(bench.context(), weights, rope, x.data() + begin * hidden,
-             {std::span(ids).subspan(begin, count), begin}, *state);
+             Batch({std::span(ids).subspan(begin, count), begin}), {&one, 1});
     begin += count;
   }
   return std::move(*state);
@@ -129,7 +130,8 @@ TEST_P(EveryRatio, AClearedStateBeginsAgainWithoutMemory) {
   CompressorState state = compress_in_chunks(bench, weights, shape, x, {ids.size()});
   const std::vector<float> first(state.rows().row(0), state.rows().row(0) + 2 * kWidth);
   state.clear();
-  compress(bench.context(), weights, rope, x.data(), {ids, 0}, state);
+  CompressorState* const one = &state;
+  compress(bench.context(), weights, rope, x.data(), Batch({ids, 0}), {&one, 1});
   EXPECT_EQ(std::memcmp(state.rows().row(0), first.data(), first.size() * sizeof(float)), 0);
 }
 

@@ -31,28 +31,33 @@ void run_expert(const ForwardContext& context, const ExpertMatrices& expert, con
   matmul(context.pool, expert.w2, gate, tokens, y);
 }
 
-// Which (token, rank) places of a chunk use which expert.
+// Which (row, rank) places of a batch use which expert.
 class Assignment {
  public:
-  Assignment(const Routing& routing, size_t places, size_t expert_count) : places_of_(expert_count) {
-    for (size_t place = 0; place < places; ++place) {
-      auto& users = places_of_[routing.experts[place]];
-      if (users.empty()) used_.push_back(routing.experts[place]);
-      users.push_back(place);
+  Assignment(const Routing& routing, const Batch& batch, size_t k, size_t expert_count)
+      : places_of_(expert_count) {
+    for (size_t row = 0; row < batch.rows(); ++row) {
+      if (batch.has_failed(batch.chunk_of(row))) continue;
+      for (size_t place = row * k; place < (row + 1) * k; ++place) add(place, routing.experts[place]);
     }
   }
 
-  // The union of the chunk's experts, in the order in which tokens name them.
+  // The union of the rows' experts, in the order in which rows name them.
   std::span<const uint32_t> used() const { return used_; }
-  // token * k + rank, ascending.
+  // row * k + rank, ascending.
   std::span<const size_t> places_of(uint32_t expert) const { return places_of_[expert]; }
 
  private:
+  void add(size_t place, uint32_t expert) {
+    if (places_of_[expert].empty()) used_.push_back(expert);
+    places_of_[expert].push_back(place);
+  }
+
   std::vector<std::vector<size_t>> places_of_;
   std::vector<uint32_t> used_;
 };
 
-// Runs one expert on some of the tokens that chose it: outputs [tokens, k, D] at their places.
+// Runs one expert on some of the rows that chose it: outputs [rows, k, D] at their places.
 void run_on_places(const ForwardContext& context, const ExpertMatrices& expert,
                    std::span<const size_t> places, const float* x, float* outputs) {
   const Workspace::Scope scope(context.workspace);
@@ -67,12 +72,12 @@ void run_on_places(const ForwardContext& context, const ExpertMatrices& expert,
     std::copy_n(computed + i * hidden, hidden, outputs + places[i] * hidden);
 }
 
-// Runs one expert on all tokens that chose it. A hash table may name an expert twice for one token, so that
-// there can be more places than tokens; the workspace is planned for as many as tokens at a time.
-void run_on_its_tokens(const ForwardContext& context, const ExpertMatrices& expert,
-                       std::span<const size_t> places, const Chunk& chunk, const float* x, float* outputs) {
-  for (size_t begin = 0; begin < places.size(); begin += chunk.tokens()) {
-    const size_t count = std::min(chunk.tokens(), places.size() - begin);
+// Runs one expert on all rows that chose it. A hash table may name an expert twice for one token, so that
+// there can be more places than rows; the workspace is planned for as many as rows at a time.
+void run_on_its_rows(const ForwardContext& context, const ExpertMatrices& expert,
+                     std::span<const size_t> places, const Batch& batch, const float* x, float* outputs) {
+  for (size_t begin = 0; begin < places.size(); begin += batch.rows()) {
+    const size_t count = std::min(batch.rows(), places.size() - begin);
     run_on_places(context, expert, places.subspan(begin, count), x, outputs);
   }
 }
@@ -90,65 +95,68 @@ std::vector<uint32_t> distinct(std::span<const uint32_t> ids, size_t id_count) {
 }
 
 // The residual streams change little from one layer to the next, so that the next routers, shown what this
-// one saw, name mostly the experts that they will name in earnest. A chunk's union leaves little to guess:
+// one saw, name mostly the experts that they will name in earnest. A sweep's union leaves little to guess:
 // there one layer is enough.
 void guess_next_layers(const ForwardContext& context, const RoutedExperts& experts, uint32_t layer,
-                       const float* x, const Chunk& chunk) {
-  const bool is_sweep = chunk.tokens() > 1;
+                       const float* x, const Batch& batch) {
+  const bool is_sweep = batch.is_sweep();
   for (uint32_t ahead = 1; ahead <= (is_sweep ? 1 : kLayersAhead); ++ahead) {
     const RouterWeights* const router = experts.next_routers[ahead - 1];
     if (router == nullptr || !experts.store.wants_guesses()) continue;
     const PartTimer timer(context, PassPart::kRouting, layer);
     const Workspace::Scope scope(context.workspace);
-    const Routing routing = route(context, *router, x, chunk);
-    const std::span ids(routing.experts, chunk.tokens() * context.config.num_experts_per_tok);
+    const Routing routing = route(context, *router, x, batch);
+    const std::span ids(routing.experts, batch.rows() * context.config.num_experts_per_tok);
     experts.store.prefetch(layer + ahead, distinct(ids, context.config.n_routed_experts), Foresight::kLikely,
                            is_sweep);
   }
 }
 
 // Puts a script's experts, where it has some, in the place of the router's.
-void follow_script(const ForwardContext& context, uint32_t layer, const Chunk& chunk,
+void follow_script(const ForwardContext& context, uint32_t layer, const Batch& batch,
                    const Routing& routing) {
   const size_t k = context.config.num_experts_per_tok;
-  for (size_t t = 0; t < chunk.tokens(); ++t) {
-    const auto scripted = context.script->experts(layer, chunk.first_position + t);
-    std::ranges::copy(scripted, routing.experts + t * k);
+  for (size_t row = 0; row < batch.rows(); ++row) {
+    const auto scripted = context.script->experts(layer, batch.position(row));
+    std::ranges::copy(scripted, routing.experts + row * k);
   }
 }
 
-// Routes the chunk, and shows the observer how.
+// Routes the batch, and shows observers how.
 Routing route_observed(const ForwardContext& context, const RouterWeights& router, uint32_t layer,
-                       const float* x, const Chunk& chunk) {
+                       const float* x, const Batch& batch) {
   const PartTimer timer(context, PassPart::kRouting, layer);
   const size_t k = context.config.num_experts_per_tok;
   const size_t expert_count = context.config.n_routed_experts;
-  std::vector<float> scores(context.observer == nullptr ? 0 : chunk.tokens() * expert_count);
-  const Routing routing = route(context, router, x, chunk, scores.empty() ? nullptr : scores.data());
-  if (context.script != nullptr) follow_script(context, layer, chunk, routing);
-  if (context.observer == nullptr) return routing;
-  for (size_t t = 0; t < chunk.tokens(); ++t) {
-    const uint64_t position = chunk.first_position + t;
+  std::vector<float> scores(batch.is_observed() ? batch.rows() * expert_count : 0);
+  const Routing routing = route(context, router, x, batch, scores.empty() ? nullptr : scores.data());
+  if (context.script != nullptr) follow_script(context, layer, batch, routing);
+  for (size_t row = 0; row < batch.rows(); ++row) {
+    ForwardObserver* const observer = batch.observer(row);
+    if (observer == nullptr) continue;
+    const uint64_t position = batch.position(row);
     if (!router.table)
-      context.observer->on_scores(layer, position, {scores.data() + t * expert_count, expert_count});
-    context.observer->on_experts(layer, position, {routing.experts + t * k, k}, {routing.weights + t * k, k});
+      observer->on_scores(layer, position, {scores.data() + row * expert_count, expert_count});
+    observer->on_experts(layer, position, {routing.experts + row * k, k}, {routing.weights + row * k, k});
   }
   return routing;
 }
 
-// y = sum over ranks, in their order, of weight * output, plus y (the shared expert's output).
-void combine(const ForwardContext& context, const Routing& routing, const float* outputs, size_t tokens,
+// y = sum over ranks, in their order, of weight * output, plus y (the shared expert's output); of rows that
+// have outputs.
+void combine(const ForwardContext& context, const Routing& routing, const float* outputs, const Batch& batch,
              float* y) {
   const size_t hidden = context.config.hidden_size;
   const size_t k = context.config.num_experts_per_tok;
-  context.pool.parallel_for(tokens, 1, [&](size_t begin, size_t end) {
+  context.pool.parallel_for(batch.rows(), 1, [&](size_t begin, size_t end) {
     std::vector<float> sum(hidden);
-    for (size_t t = begin; t < end; ++t) {
+    for (size_t row = begin; row < end; ++row) {
+      if (batch.has_failed(batch.chunk_of(row))) continue;
       std::fill(sum.begin(), sum.end(), 0.0F);
-      for (size_t place = t * k; place < (t + 1) * k; ++place) {
+      for (size_t place = row * k; place < (row + 1) * k; ++place) {
         add_scaled(routing.weights[place], outputs + place * hidden, hidden, sum.data());
       }
-      add_scaled(1.0F, sum.data(), hidden, y + t * hidden);
+      add_scaled(1.0F, sum.data(), hidden, y + row * hidden);
     }
   });
 }
@@ -159,17 +167,23 @@ Result<ExpertArrival> next_arrival(const ForwardContext& context, uint32_t layer
   return request.next();
 }
 
-// Computes every expert of a request on its tokens, in order of arrival: outputs [tokens, k, D].
+// Computes every expert of a request on its rows, in order of arrival: outputs [rows, k, D]. Ends early when
+// every chunk has failed.
 Status run_experts(const ForwardContext& context, const RoutedExperts& experts, uint32_t layer,
-                   ExpertRequest request, const Assignment& assignment, const Chunk& chunk, const float* x,
+                   ExpertRequest request, const Assignment& assignment, Batch& batch, const float* x,
                    float* outputs) {
-  while (request.remaining() > 0) {
+  const size_t k = context.config.num_experts_per_tok;
+  while (request.remaining() > 0 && !batch.all_failed()) {
     SLUICE_ASSIGN(const ExpertArrival arrival, next_arrival(context, layer, request));
-    const PartTimer timer(context, PassPart::kExpert, layer);
     const uint32_t expert = assignment.used()[arrival.index];
+    const std::span<const size_t> places = assignment.places_of(expert);
+    if (!arrival.lease) {
+      for (const size_t place : places) batch.fail(batch.chunk_of(place / k), arrival.lease.error());
+      continue;
+    }
+    const PartTimer timer(context, PassPart::kExpert, layer);
     const uint32_t index = experts.storage.catalog().index({layer, expert});
-    run_on_its_tokens(context, experts.storage.view(index, arrival.lease), assignment.places_of(expert),
-                      chunk, x, outputs);
+    run_on_its_rows(context, experts.storage.view(index, *arrival.lease), places, batch, x, outputs);
   }
   return {};
 }
@@ -177,24 +191,23 @@ Status run_experts(const ForwardContext& context, const RoutedExperts& experts, 
 }  // namespace
 
 Status expert_block(const ForwardContext& context, const RoutedExperts& experts, const LayerWeights& weights,
-                    uint32_t layer, const float* x, const Chunk& chunk, float* y) {
+                    uint32_t layer, const float* x, Batch& batch, float* y) {
   const Workspace::Scope scope(context.workspace);
   const size_t k = context.config.num_experts_per_tok;
-  const Routing routing = route_observed(context, weights.router, layer, x, chunk);
-  const Assignment assignment(routing, chunk.tokens() * k, context.config.n_routed_experts);
-  const bool is_token = chunk.tokens() == 1;
-  if (!is_token && experts.swept != nullptr) experts.swept->record(layer, routing, chunk.tokens());
-  SLUICE_ASSIGN(ExpertRequest request, is_token ? experts.store.request(layer, assignment.used())
-                                                : experts.store.sweep(layer, assignment.used()));
-  guess_next_layers(context, experts, layer, x, chunk);
+  const Routing routing = route_observed(context, weights.router, layer, x, batch);
+  const Assignment assignment(routing, batch, k, context.config.n_routed_experts);
+  if (batch.is_sweep() && experts.swept != nullptr) experts.swept->record(layer, routing, batch.rows());
+  SLUICE_ASSIGN(ExpertRequest request, batch.is_sweep() ? experts.store.sweep(layer, assignment.used())
+                                                        : experts.store.request(layer, assignment.used()));
+  guess_next_layers(context, experts, layer, x, batch);
   {
     const PartTimer timer(context, PassPart::kSharedExpert, layer);  // while the others are read
-    run_expert(context, weights.shared_expert, x, chunk.tokens(), y);
+    run_expert(context, weights.shared_expert, x, batch.rows(), y);
   }
-  float* outputs = context.workspace.floats(chunk.tokens() * k * context.config.hidden_size);
-  SLUICE_TRY(run_experts(context, experts, layer, std::move(request), assignment, chunk, x, outputs));
+  float* outputs = context.workspace.floats(batch.rows() * k * context.config.hidden_size);
+  SLUICE_TRY(run_experts(context, experts, layer, std::move(request), assignment, batch, x, outputs));
   const PartTimer timer(context, PassPart::kMixing, layer);
-  combine(context, routing, outputs, chunk.tokens(), y);
+  combine(context, routing, outputs, batch, y);
   return {};
 }
 

@@ -24,13 +24,15 @@ struct RoutedExperts {
   // Of the next layers, where they score experts: run ahead, on this layer's input, they guess what those
   // layers will ask for. The nearest first; null where a layer is none of that kind.
   std::array<const RouterWeights*, kLayersAhead> next_routers{};
-  SweptRoutes* swept = nullptr;  // where the routes of chunks go; null for layers that are not learnt from
+  SweptRoutes* swept = nullptr;  // where the routes of sweeps go; null for layers that are not learnt from
 };
 
-// y [tokens, D] from the normalised input x [tokens, D]: sum of weight * expert over the router's choice,
-// plus the shared expert. `layer` counts the MTP layers after the ordinary ones. The error of a read that
-// this chunk needed, naming layer and expert; y is then undefined.
+// y [rows, D] from the normalised input x [rows, D]: sum of weight * expert over the router's choice, plus
+// the shared expert. `layer` counts the MTP layers after the ordinary ones. The union of the rows' experts is
+// asked for once. An expert that could not be read fails the chunks that needed it, with an error that names
+// layer and expert; rows of chunks that have failed get the shared expert alone. An error of its own: nothing
+// could be asked for.
 Status expert_block(const ForwardContext& context, const RoutedExperts& experts, const LayerWeights& weights,
-                    uint32_t layer, const float* x, const Chunk& chunk, float* y);
+                    uint32_t layer, const float* x, Batch& batch, float* y);
 
 }  // namespace sluice

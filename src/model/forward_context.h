@@ -8,6 +8,7 @@
 
 #include "base/thread_pool.h"
 #include "checkpoint/config.h"
+#include "model/batch.h"
 #include "model/route_script.h"
 #include "model/workspace.h"
 
@@ -42,7 +43,7 @@ class ForwardObserver {
   virtual void on_attention(uint32_t layer, uint64_t position, std::span<const float> output);
   // The residual streams [hc, D] after the layer.
   virtual void on_streams(uint32_t layer, uint64_t position, std::span<const float> streams);
-  // A part of a chunk's pass has ended. Once for every expert, and for every wait.
+  // A part of a pass has ended. Once for every expert, and for every wait.
   virtual void on_part(PassPart part, uint32_t layer, std::chrono::steady_clock::time_point begin,
                        std::chrono::steady_clock::time_point end);
 };
@@ -51,7 +52,7 @@ struct ForwardContext {
   const ModelConfig& config;
   ThreadPool& pool;
   Workspace& workspace;
-  ForwardObserver* observer;            // may be null
+  ForwardObserver* observer;            // of the pass's parts; may be null
   const RouteScript* script = nullptr;  // may be null: the routers decide
 };
 
@@ -73,13 +74,6 @@ class PartTimer {
   PassPart part_;
   uint32_t layer_;
   std::chrono::steady_clock::time_point begin_;
-};
-
-// A chunk of consecutive tokens of one sequence.
-struct Chunk {
-  std::span<const int32_t> ids;  // [tokens]
-  uint64_t first_position = 0;
-  size_t tokens() const { return ids.size(); }
 };
 
 }  // namespace sluice

@@ -64,24 +64,26 @@ std::vector<uint32_t> best_blocks(const ForwardContext& context, const TokenQuer
 
 std::vector<std::vector<uint32_t>> select_blocks(const ForwardContext& context, const IndexerWeights& weights,
                                                  const Rope& rope, const float* x, const float* qr,
-                                                 const Chunk& chunk, CompressorState& state) {
+                                                 const Batch& batch,
+                                                 std::span<CompressorState* const> states) {
   const ModelConfig& config = context.config;
   const Workspace::Scope scope(context.workspace);
-  compress(context, weights.compressor, rope, x, chunk, state);
+  compress(context, weights.compressor, rope, x, batch, states);
   const size_t width = size_t{config.index_n_heads} * config.index_head_dim;
-  float* queries = context.workspace.floats(chunk.tokens() * width);
-  float* head_weights = context.workspace.floats(chunk.tokens() * config.index_n_heads);
-  matmul(context.pool, weights.wq_b, qr, chunk.tokens(), queries);
-  matmul(context.pool, weights.weights_proj, x, chunk.tokens(), head_weights);
-  std::vector<std::vector<uint32_t>> selected(chunk.tokens());
-  for (size_t t = 0; t < chunk.tokens(); ++t) {
-    const uint64_t position = chunk.first_position + t;
+  float* queries = context.workspace.floats(batch.rows() * width);
+  float* head_weights = context.workspace.floats(batch.rows() * config.index_n_heads);
+  matmul(context.pool, weights.wq_b, qr, batch.rows(), queries);
+  matmul(context.pool, weights.weights_proj, x, batch.rows(), head_weights);
+  std::vector<std::vector<uint32_t>> selected(batch.rows());
+  for (size_t row = 0; row < batch.rows(); ++row) {
+    const uint64_t position = batch.position(row);
+    const CompressorState& state = *states[batch.chunk_of(row)];
     for (uint32_t head = 0; head < config.index_n_heads; ++head) {
-      const size_t end_of_head = t * width + size_t{head + 1} * config.index_head_dim;
+      const size_t end_of_head = row * width + size_t{head + 1} * config.index_head_dim;
       rope.rotate(position, queries + end_of_head - rope.width());
     }
-    const TokenQueries token{queries + t * width, head_weights + t * config.index_n_heads};
-    selected[t] = best_blocks(context, token, state.rows(), (position + 1) / state.shape().ratio);
+    const TokenQueries token{queries + row * width, head_weights + row * config.index_n_heads};
+    selected[row] = best_blocks(context, token, state.rows(), (position + 1) / state.shape().ratio);
   }
   return selected;
 }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <vector>
 
 #include "kernels/rope.h"
@@ -11,12 +12,12 @@
 
 namespace sluice {
 
-// For every token of the chunk the index_topk visible blocks of largest score, ascending; all of them when
-// there are no more. The chunk's own blocks are compressed into `state` first.
-//   x [tokens, D]: the sublayer's normalised input; qr [tokens, q_lora]: the attention's normalised query
-//   latent.
+// For every row the index_topk visible blocks of largest score, ascending; all of them when there are no
+// more. A chunk's own blocks are compressed into its state, of `states` [chunks], first.
+//   x [rows, D]: the sublayer's normalised input; qr [rows, q_lora]: the attention's normalised query latent.
 std::vector<std::vector<uint32_t>> select_blocks(const ForwardContext& context, const IndexerWeights& weights,
                                                  const Rope& rope, const float* x, const float* qr,
-                                                 const Chunk& chunk, CompressorState& state);
+                                                 const Batch& batch,
+                                                 std::span<CompressorState* const> states);
 
 }  // namespace sluice

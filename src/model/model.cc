@@ -73,15 +73,18 @@ uint64_t Model::workspace_bytes(const ModelConfig& config, size_t max_chunk_toke
   return (per_token * max_chunk_tokens + widest_row + kArrays * 16) * sizeof(float);
 }
 
-ForwardContext Model::context(ForwardObserver* observer) {
-  return {parts_.config, *parts_.pool, workspace_, observer, script_};
+ForwardContext Model::context(ForwardObserver* parts) {
+  return {parts_.config, *parts_.pool, workspace_, parts, script_};
+}
+
+Status Model::check_rows(size_t tokens) const {
+  if (tokens >= 1 && tokens <= max_chunk_tokens_) return {};
+  return fail(ErrorCode::kInvalidArgument, "a pass takes in 1 to {} tokens, {} were given", max_chunk_tokens_,
+              tokens);
 }
 
 Status Model::check_chunk(const SequenceState& state, std::span<const int32_t> ids) const {
-  if (ids.empty() || ids.size() > max_chunk_tokens_) {
-    return fail(ErrorCode::kInvalidArgument, "a chunk has 1 to {} tokens, {} were given", max_chunk_tokens_,
-                ids.size());
-  }
+  SLUICE_TRY(check_rows(ids.size()));
   if (state.position() + ids.size() > state.context_tokens()) {
     return fail(ErrorCode::kOutOfBudget, "the context of {} tokens is full: {} are taken, {} more were given",
                 state.context_tokens(), state.position(), ids.size());
@@ -94,39 +97,39 @@ Status Model::check_chunk(const SequenceState& state, std::span<const int32_t> i
   return {};
 }
 
-Status Model::run_layer(const LayerWeights& weights, uint32_t layer, const Chunk& chunk, LayerState& state,
-                        float* streams, ForwardObserver* observer) {
-  const ForwardContext ctx = context(observer);
+Status Model::run_layer(const LayerWeights& weights, uint32_t layer, Batch& batch,
+                        std::span<LayerState* const> states, float* streams, ForwardObserver* parts) {
+  const ForwardContext ctx = context(parts);
   const Workspace::Scope scope(workspace_);
   const size_t hidden = config().hidden_size;
-  const size_t tokens = chunk.tokens();
+  const size_t rows = batch.rows();
   const auto eps = static_cast<float>(config().rms_norm_eps);
-  float* x = workspace_.floats(tokens * hidden);
-  float* y = workspace_.floats(tokens * hidden);
+  float* x = workspace_.floats(rows * hidden);
+  float* y = workspace_.floats(rows * hidden);
   const auto normalise = [&](const std::vector<float>& norm) {
-    for (size_t t = 0; t < tokens; ++t) rms_norm(x + t * hidden, norm.data(), eps, hidden, x + t * hidden);
+    for (size_t t = 0; t < rows; ++t) rms_norm(x + t * hidden, norm.data(), eps, hidden, x + t * hidden);
   };
   {
     const Workspace::Scope attention_scope(workspace_);
     const PartTimer timer(ctx, PassPart::kAttention, layer);
-    const StreamMixing mixing = hc_pre(ctx, weights.hc_attn, streams, tokens, x);
+    const StreamMixing mixing = hc_pre(ctx, weights.hc_attn, streams, rows, x);
     normalise(weights.attn_norm);
-    attention(ctx, weights.attn, rope_of(state), layer, x, chunk, state, y);
-    hc_post(ctx, mixing, y, tokens, streams);
+    attention(ctx, weights.attn, rope_of(*states.front()), layer, x, batch, states, y);
+    hc_post(ctx, mixing, y, rows, streams);
   }
-  const StreamMixing mixing = hc_pre(ctx, weights.hc_ffn, streams, tokens, x);
+  const StreamMixing mixing = hc_pre(ctx, weights.hc_ffn, streams, rows, x);
   normalise(weights.ffn_norm);
   const bool is_ordinary = layer < parts_.weights.layers.size();
   const RoutedExperts experts{*parts_.expert_storage,
                               *parts_.expert_store,
                               {guessing_router(layer + 1), guessing_router(layer + 2)},
                               is_ordinary ? &swept_ : nullptr};
-  SLUICE_TRY(expert_block(ctx, experts, weights, layer, x, chunk, y));
-  hc_post(ctx, mixing, y, tokens, streams);
-  if (observer != nullptr) {
-    for (size_t t = 0; t < tokens; ++t) {
-      observer->on_streams(layer, chunk.first_position + t, {streams + t * streams_width(), streams_width()});
-    }
+  SLUICE_TRY(expert_block(ctx, experts, weights, layer, x, batch, y));
+  hc_post(ctx, mixing, y, rows, streams);
+  for (size_t row = 0; row < rows; ++row) {
+    ForwardObserver* const observer = batch.observer(row);
+    if (observer == nullptr) continue;
+    observer->on_streams(layer, batch.position(row), {streams + row * streams_width(), streams_width()});
   }
   return {};
 }
@@ -138,49 +141,72 @@ const RouterWeights* Model::guessing_router(uint32_t layer) const {
 }
 
 // What is known of a token's experts at a hash layer before anything is computed: all of them.
-void Model::append_certain_experts(const Chunk& chunk, size_t token, uint32_t layer,
+void Model::append_certain_experts(const Batch& batch, size_t row, uint32_t layer,
                                    std::vector<uint32_t>& experts) const {
   if (script_ != nullptr) {
-    const auto scripted = script_->experts(layer, chunk.first_position + token);
+    const auto scripted = script_->experts(layer, batch.position(row));
     experts.insert(experts.end(), scripted.begin(), scripted.end());
     if (!scripted.empty()) return;
   }
   const ExpertTable& table = *parts_.weights.layers[layer].router.table;
   for (uint32_t rank = 0; rank < config().num_experts_per_tok; ++rank) {
-    experts.push_back(table.expert(static_cast<uint32_t>(chunk.ids[token]), rank));
+    experts.push_back(table.expert(static_cast<uint32_t>(batch.id(row)), rank));
   }
 }
 
 // Hash layers' experts follow from the ids alone: they are read while the layers before them are computed.
-void Model::fetch_certain_experts(const Chunk& chunk) {
+void Model::fetch_certain_experts(const Batch& batch) {
   for (uint32_t layer = 0; layer < parts_.weights.layers.size(); ++layer) {
     if (!parts_.weights.layers[layer].router.table) continue;
     std::vector<uint32_t> experts;
-    for (size_t t = 0; t < chunk.tokens(); ++t) append_certain_experts(chunk, t, layer, experts);
+    for (size_t row = 0; row < batch.rows(); ++row) append_certain_experts(batch, row, layer, experts);
     std::ranges::sort(experts);
     experts.erase(std::unique(experts.begin(), experts.end()), experts.end());
-    parts_.expert_store->prefetch(layer, experts, Foresight::kCertain, chunk.tokens() > 1);
+    parts_.expert_store->prefetch(layer, experts, Foresight::kCertain, batch.is_sweep());
   }
+}
+
+void Model::embed(const Batch& batch, float* streams) const {
+  const size_t hidden = config().hidden_size;
+  for (size_t row = 0; row < batch.rows(); ++row) {
+    float* row_streams = streams + row * streams_width();
+    decode_row(parts_.weights.embed, static_cast<uint32_t>(batch.id(row)), row_streams);
+    for (uint32_t s = 1; s < config().hc_mult; ++s)
+      std::copy_n(row_streams, hidden, row_streams + s * hidden);
+  }
+}
+
+Result<std::vector<Status>> Model::extend(std::span<const SequenceChunk> chunks, float* streams,
+                                          ForwardObserver* parts) {
+  Batch batch;
+  for (const SequenceChunk& chunk : chunks) {
+    SLUICE_TRY(check_chunk(*chunk.state, chunk.ids));
+    batch.add({chunk.ids, chunk.state->position(), chunk.observer});
+  }
+  SLUICE_TRY(check_rows(batch.rows()));
+  fetch_certain_experts(batch);
+  embed(batch, streams);
+  std::vector<LayerState*> states(chunks.size());
+  for (uint32_t layer = 0; layer < parts_.weights.layers.size() && !batch.all_failed(); ++layer) {
+    std::ranges::transform(chunks, states.begin(),
+                           [&](const SequenceChunk& chunk) { return &chunk.state->layer(layer); });
+    SLUICE_TRY(run_layer(parts_.weights.layers[layer], layer, batch, states, streams, parts));
+  }
+  std::vector<Status> results;
+  for (size_t i = 0; i < chunks.size(); ++i) {
+    results.push_back(batch.status(i));
+    if (results.back()) chunks[i].state->advance(chunks[i].ids.size());
+  }
+  if (batch.is_sweep() && !batch.all_failed())
+    swept_.teach(*parts_.expert_store, parts_.weights.layers.size());
+  return results;
 }
 
 Status Model::extend(SequenceState& state, std::span<const int32_t> ids, float* streams,
                      ForwardObserver* observer) {
-  SLUICE_TRY(check_chunk(state, ids));
-  const Chunk chunk{ids, state.position()};
-  fetch_certain_experts(chunk);
-  const size_t hidden = config().hidden_size;
-  for (size_t t = 0; t < ids.size(); ++t) {
-    float* token_streams = streams + t * streams_width();
-    decode_row(parts_.weights.embed, static_cast<uint32_t>(ids[t]), token_streams);
-    for (uint32_t s = 1; s < config().hc_mult; ++s)
-      std::copy_n(token_streams, hidden, token_streams + s * hidden);
-  }
-  for (uint32_t layer = 0; layer < parts_.weights.layers.size(); ++layer) {
-    SLUICE_TRY(run_layer(parts_.weights.layers[layer], layer, chunk, state.layer(layer), streams, observer));
-  }
-  state.advance(ids.size());
-  if (ids.size() > 1) swept_.teach(*parts_.expert_store, parts_.weights.layers.size());
-  return {};
+  const SequenceChunk chunk{&state, ids, observer};
+  SLUICE_ASSIGN(const auto results, extend({&chunk, 1}, streams, observer));
+  return results.front();
 }
 
 void Model::head_logits(const HeadWeights& head, const float* streams, size_t count, float* logits) {
@@ -223,9 +249,11 @@ Status Model::extend_mtp(SequenceState& mtp_state, const float* streams, std::sp
   for (size_t i = 0; i < next_ids.size() * hc; ++i) {
     add_scaled(1.0F, projected + i / hc * hidden, hidden, mtp_streams + i * hidden);
   }
-  const Chunk chunk{next_ids, mtp_state.position()};
+  Batch batch({next_ids, mtp_state.position()});
+  LayerState* const state = &mtp_state.layer(0);
   const auto layer = static_cast<uint32_t>(parts_.weights.layers.size());
-  SLUICE_TRY(run_layer(mtp.layer, layer, chunk, mtp_state.layer(0), mtp_streams, nullptr));
+  SLUICE_TRY(run_layer(mtp.layer, layer, batch, {&state, 1}, mtp_streams, nullptr));
+  SLUICE_TRY(batch.status(0));
   mtp_state.advance(next_ids.size());
   return {};
 }

@@ -28,12 +28,20 @@ struct ModelParts {
   ThreadPool* pool = nullptr;
 };
 
-// Runs one chunk at a time, of one sequence: not thread safe, not reentrant. Sequences are independent of
-// each other. The bits of a result depend on the weights and the ids alone: not on how the ids were cut into
-// chunks, on threads, or on how the experts came to memory.
+// One sequence's share of a pass.
+struct SequenceChunk {
+  SequenceState* state = nullptr;
+  std::span<const int32_t> ids;         // that it takes in, at its end
+  ForwardObserver* observer = nullptr;  // of these tokens; may be null
+};
+
+// Runs one pass at a time, of one sequence or several: not thread safe, not reentrant. Sequences are
+// independent of each other. The bits of a result depend on the weights and the ids of its sequence alone:
+// not on how the ids were cut into chunks, on the other sequences of a pass, on threads, or on how the
+// experts came to memory.
 class Model {
  public:
-  // `max_chunk_tokens` bounds every call and sizes the workspace.
+  // `max_chunk_tokens`, of all sequences of a pass together, bounds every call and sizes the workspace.
   static Result<Model> create(ModelParts parts, size_t max_chunk_tokens);
 
   const ModelConfig& config() const { return parts_.config; }
@@ -46,7 +54,16 @@ class Model {
   // Upper bound of the scratch memory of a forward pass.
   static uint64_t workspace_bytes(const ModelConfig& config, size_t max_chunk_tokens);
 
-  // Takes `ids` [1 ... max_chunk_tokens] in at the end of a sequence; streams [ids, hc, D] of the last layer.
+  // One pass over the layers for all `chunks`, of different sequences: streams [ids of all, hc, D] of the
+  // last layer, chunk after chunk. Every layer's weights, and the union of its experts, are gone through
+  // once. A result for each chunk: kIo when an expert that it needed could not be read; its state is then
+  // half written, clear() it. An error of the whole, before anything happens: kInvalidArgument for an id
+  // outside the vocabulary, or none or too many of them; kOutOfBudget when a context is full.
+  // `parts` is told of the pass's parts; may be null.
+  Result<std::vector<Status>> extend(std::span<const SequenceChunk> chunks, float* streams,
+                                     ForwardObserver* parts = nullptr);
+
+  // The same for one sequence: `ids` [1 ... max_chunk_tokens], streams [ids, hc, D].
   // kInvalidArgument for an id outside the vocabulary, kOutOfBudget when the context is full (both before
   // anything happens); kIo when an expert could not be read: the state is then half written, clear() it.
   Status extend(SequenceState& state, std::span<const int32_t> ids, float* streams,
@@ -69,19 +86,22 @@ class Model {
  private:
   Model(ModelParts parts, Workspace workspace, size_t max_chunk_tokens);
 
+  Status check_rows(size_t tokens) const;
   Status check_chunk(const SequenceState& state, std::span<const int32_t> ids) const;
-  void fetch_certain_experts(const Chunk& chunk);
-  void append_certain_experts(const Chunk& chunk, size_t token, uint32_t layer,
+  void fetch_certain_experts(const Batch& batch);
+  void append_certain_experts(const Batch& batch, size_t row, uint32_t layer,
                               std::vector<uint32_t>& experts) const;
+  void embed(const Batch& batch, float* streams) const;
   // The layer's router, if there is one that can be run ahead.
   const RouterWeights* guessing_router(uint32_t layer) const;
-  Status run_layer(const LayerWeights& weights, uint32_t layer, const Chunk& chunk, LayerState& state,
-                   float* streams, ForwardObserver* observer);
+  // `states` [chunks]: of this layer. Errors of expert_block.
+  Status run_layer(const LayerWeights& weights, uint32_t layer, Batch& batch,
+                   std::span<LayerState* const> states, float* streams, ForwardObserver* parts);
   void head_logits(const HeadWeights& head, const float* streams, size_t count, float* logits);
   const Rope& rope_of(const LayerState& state) const {
     return state.compressor ? compressed_rope_ : window_rope_;
   }
-  ForwardContext context(ForwardObserver* observer);
+  ForwardContext context(ForwardObserver* parts);
 
   ModelParts parts_;
   Workspace workspace_;

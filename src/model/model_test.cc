@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <optional>
 
 #include "model/opened_model_testing.h"
 #include "model/synthetic_checkpoint_testing.h"
@@ -104,7 +105,7 @@ TEST(Model, WhatCannotBeTakenInIsRefusedBeforeAnythingChanges) {
     EXPECT_THAT(status.error().message, HasSubstr(part));
     EXPECT_EQ(state.position(), 15U);
   };
-  refused({}, ErrorCode::kInvalidArgument, "1 to 16 tokens, 0 were given");
+  refused({}, ErrorCode::kInvalidArgument, "in 1 to 16 tokens, 0 were given");
   refused(ids_of(model, 17), ErrorCode::kInvalidArgument, "1 to 16 tokens, 17 were given");
   refused({3, vocab}, ErrorCode::kInvalidArgument, "token id 67 is outside the vocabulary of 67");
   refused({3, -1}, ErrorCode::kInvalidArgument, "token id -1");
@@ -137,6 +138,82 @@ TEST(Model, SequencesKnowNothingOfEachOther) {
     ASSERT_TRUE(model.extend(other, others, rubbish.data()).has_value());
   }
   EXPECT_TRUE(same_bits(streams, expected));
+}
+
+// Several sequences in one pass after the other; each takes in another number of ids at a time.
+struct Companion {
+  std::vector<int32_t> ids;
+  size_t step = 1;
+  std::optional<SequenceState> state{};
+  std::vector<float> streams{};  // [ids, hc, D]
+  std::span<const int32_t> next() const {
+    const size_t done = state->position();
+    return std::span(ids).subspan(done, std::min(step, ids.size() - done));
+  }
+};
+
+// Passes until all ids are taken in; who has none left stays away from a pass.
+void extend_together(Model& model, std::vector<Companion>& companions) {
+  const size_t width = model.streams_width();
+  std::vector<float> streams(model.max_chunk_tokens() * width);
+  while (true) {
+    std::vector<SequenceChunk> chunks;
+    std::vector<Companion*> present;
+    for (Companion& one : companions) {
+      if (one.next().empty()) continue;
+      chunks.push_back({&*one.state, one.next()});
+      present.push_back(&one);
+    }
+    if (chunks.empty()) return;
+    const auto results = model.extend(chunks, streams.data());
+    ASSERT_TRUE(results.has_value()) << results.error().message;
+    const float* row = streams.data();
+    for (size_t i = 0; i < chunks.size(); ++i) {
+      ASSERT_TRUE((*results)[i].has_value());
+      present[i]->streams.insert(present[i]->streams.end(), row, row + chunks[i].ids.size() * width);
+      row += chunks[i].ids.size() * width;
+    }
+  }
+}
+
+TEST(Model, ASequenceHasTheSameBitsWhoeverSharesItsPasses) {
+  for (const size_t threads : {1U, 3U}) {
+    SyntheticModel opened({}, 40, threads);
+    Model& model = *opened.model;
+    std::vector<Companion> companions;
+    for (const auto& [tokens, step] :
+         std::vector<std::pair<size_t, size_t>>{{20, 1}, {33, 1}, {7, 1}, {40, 9}, {25, 1}, {31, 4}}) {
+      const auto ids = ids_of(model, 7 * companions.size() + tokens);
+      companions.push_back({{ids.end() - static_cast<std::ptrdiff_t>(tokens), ids.end()}, step});
+      companions.back().state = new_state(model, tokens);
+    }
+    extend_together(model, companions);
+    for (const Companion& one : companions) {
+      SequenceState alone = new_state(model, one.ids.size());
+      EXPECT_TRUE(same_bits(one.streams, streams_of(model, alone, one.ids, 1)))
+          << threads << " threads, a sequence of " << one.ids.size();
+    }
+  }
+}
+
+TEST(Model, APassIsRefusedAsAWholeBeforeAnythingChanges) {
+  SyntheticModel opened({});
+  Model& model = *opened.model;
+  const auto ids = ids_of(model, 16);
+  SequenceState one = new_state(model, 20);
+  SequenceState other = new_state(model, 9);
+  std::vector<float> streams(16 * model.streams_width());
+  const auto refused = [&](const std::vector<SequenceChunk>& chunks, const std::string& part) {
+    const auto results = model.extend(chunks, streams.data());
+    ASSERT_FALSE(results.has_value()) << part;
+    EXPECT_THAT(results.error().message, HasSubstr(part));
+    EXPECT_EQ(one.position() + other.position(), 0U);
+  };
+  refused({}, "a pass takes in 1 to 16 tokens, 0 were given");
+  refused({{&one, std::span(ids).first(9)}, {&other, std::span(ids).first(8)}}, "17 were given");
+  refused({{&one, std::span(ids).first(1)}, {&other, std::span(ids).first(10)}},
+          "context of 9 tokens is full");
+  refused({{&one, std::span(ids).first(1)}, {&other, {}}}, "0 were given");
 }
 
 TEST(Model, AClearedSequenceGivesTheSameBitsAsANewOne) {

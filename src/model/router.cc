@@ -44,24 +44,24 @@ void choose_by_score(const RouterWeights& weights, std::span<const float> scores
 
 }  // namespace
 
-Routing route(const ForwardContext& context, const RouterWeights& weights, const float* x, const Chunk& chunk,
+Routing route(const ForwardContext& context, const RouterWeights& weights, const float* x, const Batch& batch,
               float* biased_scores) {
   const ModelConfig& config = context.config;
   const size_t k = config.num_experts_per_tok;
   const size_t expert_count = config.n_routed_experts;
-  const Routing routing{context.workspace.indices(chunk.tokens() * k),
-                        context.workspace.floats(chunk.tokens() * k)};
+  const Routing routing{context.workspace.indices(batch.rows() * k),
+                        context.workspace.floats(batch.rows() * k)};
   const Workspace::Scope scope(context.workspace);
-  float* scores = context.workspace.floats(chunk.tokens() * expert_count);
-  matmul(context.pool, weights.gate, x, chunk.tokens(), scores);
-  context.pool.parallel_for(chunk.tokens(), 16, [&](size_t begin, size_t end) {
+  float* scores = context.workspace.floats(batch.rows() * expert_count);
+  matmul(context.pool, weights.gate, x, batch.rows(), scores);
+  context.pool.parallel_for(batch.rows(), 16, [&](size_t begin, size_t end) {
     for (size_t t = begin; t < end; ++t) {
       const std::span token_scores(scores + t * expert_count, expert_count);
       const std::span experts(routing.experts + t * k, k);
       apply_scoring(config.scoring_func, token_scores);
       if (weights.table) {
         for (uint32_t rank = 0; rank < k; ++rank) {
-          experts[rank] = weights.table->expert(static_cast<uint32_t>(chunk.ids[t]), rank);
+          experts[rank] = weights.table->expert(static_cast<uint32_t>(batch.id(t)), rank);
         }
       } else {
         choose_by_score(weights, token_scores, experts,

@@ -9,15 +9,15 @@
 
 namespace sluice {
 
-// k experts a token, largest score first (hash layers: in the table's order).
+// k experts a row, largest score first (hash layers: in the table's order).
 struct Routing {
-  uint32_t* experts = nullptr;  // [tokens, k]
-  float* weights = nullptr;     // [tokens, k]
+  uint32_t* experts = nullptr;  // [rows, k]
+  float* weights = nullptr;     // [rows, k]
 };
 
-// Routes a chunk from the sublayer's normalised input x [tokens, D]. The result lives in the workspace.
-// `biased_scores` [tokens, experts], unless null, gets what was chosen by; hash layers leave it as it is.
-Routing route(const ForwardContext& context, const RouterWeights& weights, const float* x, const Chunk& chunk,
+// Routes every row from the sublayer's normalised input x [rows, D]. The result lives in the workspace.
+// `biased_scores` [rows, experts], unless null, gets what was chosen by; hash layers leave it as it is.
+Routing route(const ForwardContext& context, const RouterWeights& weights, const float* x, const Batch& batch,
               float* biased_scores = nullptr);
 
 }  // namespace sluice

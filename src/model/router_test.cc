@@ -41,7 +41,7 @@ struct Routed {
 
 Routed route_one(SublayerBench& bench, const RouterWeights& weights, std::span<const float> x, int32_t id) {
   const Workspace::Scope scope(bench.workspace());
-  const Routing routing = route(bench.context(), weights, x.data(), {{&id, 1}, 0});
+  const Routing routing = route(bench.context(), weights, x.data(), Batch({{&id, 1}, 0}));
   const size_t k = bench.config().num_experts_per_tok;
   return {{routing.experts, routing.experts + k}, {routing.weights, routing.weights + k}};
 }
@@ -140,7 +140,7 @@ TEST(Router, ATokenIsRoutedTheSameInAnyChunk) {
   const auto x = bench.floats(40 * 24);
   const auto ids = some_ids(40);
   const Workspace::Scope scope(bench.workspace());
-  const Routing together = route(bench.context(), weights, x.data(), {ids, 0});
+  const Routing together = route(bench.context(), weights, x.data(), Batch({ids, 0}));
   for (size_t t = 0; t < 40; ++t) {
     const Routed alone = route_one(bench, weights, std::span(x).subspan(t * 24, 24), ids[t]);
     EXPECT_EQ(std::memcmp(alone.experts.data(), together.experts + t * 3, 3 * sizeof(uint32_t)), 0);

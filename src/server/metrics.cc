@@ -89,6 +89,13 @@ void Metrics::count_error(ErrorCode code) {
   ++errors_[code];
 }
 
+void Metrics::count_pass(const StepFigures& figures) {
+  const std::lock_guard lock(mutex_);
+  if (figures.sequences > 0) ++passes_;
+  pass_tokens_ += figures.tokens;
+  batch_sequences_ = figures.sequences;
+}
+
 void Metrics::count_tokens(uint64_t prompt, uint64_t reused, uint64_t generated) {
   const std::lock_guard lock(mutex_);
   prompt_tokens_ += prompt;
@@ -130,6 +137,9 @@ std::string Metrics::text(const Now& now) const {
   write_one("sluice_prompt_reused_tokens_total", "counter", "Of these, kept from earlier requests.",
             reused_tokens_, text);
   write_one("sluice_generated_tokens_total", "counter", "Tokens generated.", generated_tokens_, text);
+  write_one("sluice_passes_total", "counter", "Passes over the layers.", passes_, text);
+  write_one("sluice_pass_tokens_total", "counter", "Tokens that passes took in.", pass_tokens_, text);
+  write_one("sluice_batch_sequences", "gauge", "Sequences that share a pass now.", batch_sequences_, text);
   write_one("sluice_requests_running", "gauge", "Requests that are being answered.", now.running, text);
   write_one("sluice_requests_waiting", "gauge", "Requests in the queue.", now.waiting, text);
   const auto histogram = [&](const char* name, const char* help, const Histogram& values) {

@@ -33,6 +33,8 @@ class Metrics {
  public:
   void count_request(const std::string& endpoint, int status);
   void count_error(ErrorCode code);
+  // Passes follow each other; one of nothing stands for a pause.
+  void count_pass(const StepFigures& figures);
   void count_tokens(uint64_t prompt, uint64_t reused, uint64_t generated);
   void observe_queue_wait(double seconds);
   void observe_first_token(double seconds);
@@ -53,6 +55,9 @@ class Metrics {
   mutable std::mutex mutex_;
   std::map<std::pair<std::string, int>, uint64_t> requests_;
   std::map<ErrorCode, uint64_t> errors_;
+  uint64_t passes_ = 0;
+  uint64_t pass_tokens_ = 0;
+  size_t batch_sequences_ = 0;  // of the last pass
   uint64_t prompt_tokens_ = 0;
   uint64_t reused_tokens_ = 0;
   uint64_t generated_tokens_ = 0;

@@ -4,7 +4,6 @@
 #include <cmath>
 
 #include "base/fail.h"
-#include "server/token_logprobs.h"
 
 namespace sluice {
 namespace {
@@ -31,7 +30,7 @@ Scheduler::~Scheduler() {
     ending_ = true;
     for (const Job& job : queue_) job.answer->finish(fail(ErrorCode::kCancelled, "the server stops"));
     queue_.clear();
-    if (running_) running_->cancel();
+    for (const auto& answer : present_) answer->cancel();
   }
   changed_.notify_all();
   worker_.join();
@@ -56,80 +55,83 @@ void Scheduler::cancel(const std::shared_ptr<Answer>& answer) {
 
 Scheduler::Load Scheduler::load() const {
   const std::lock_guard lock(mutex_);
-  return {running_ ? size_t{1} : size_t{0}, queue_.size()};
+  return {present_.size(), queue_.size()};
 }
 
+// There is room when the next answer has ended, of those that are being made.
 uint64_t Scheduler::retry_after_seconds() const {
   const std::lock_guard lock(mutex_);
-  const auto estimate = static_cast<uint64_t>(std::ceil(mean_seconds_));  // one answer later there is room
+  const double answers = static_cast<double>(std::max<size_t>(1, present_.size()));
+  const auto estimate = static_cast<uint64_t>(std::ceil(mean_seconds_ / answers));
   return std::clamp<uint64_t>(estimate, 1, kMaxRetryAfterSeconds);
 }
 
 void Scheduler::work() {
-  std::unique_lock lock(mutex_);
-  while (true) {
-    changed_.wait(lock, [this] { return ending_ || !queue_.empty(); });
-    if (ending_) return;
-    Job job = std::move(queue_.front());
-    queue_.pop_front();
-    running_ = job.answer;
-    lock.unlock();
-    const auto begin = Clock::now();
-    run(job);
-    lock.lock();
-    mean_seconds_ = kMeanDecay * mean_seconds_ + (1 - kMeanDecay) * seconds(Clock::now() - begin);
-    running_.reset();
+  while (admit()) {
+    step();
+    retire();
   }
 }
 
-void Scheduler::run(Job& job) {
-  metrics_.observe_queue_wait(seconds(Clock::now() - job.submitted));
-  auto end = generate(job);
-  if (!end) metrics_.count_error(end.error().code);
-  job.answer->finish(std::move(end));
-}
-
-Result<AnswerEnd> Scheduler::generate(Job& job) {
-  AnswerDecoder decoder(*engine_.tokenizer(), job.request);
-  Answer& answer = *job.answer;
-  std::optional<Clock::time_point> first_token;
-  std::span<const float> logits;  // that the next token is chosen from
-  std::optional<TokenLogprobs> logprobs;
-  GenerationRequest request;
-  request.context_ids = job.context_ids;
-  request.max_new_tokens = job.request.max_tokens;
-  request.sampling = job.request.sampling;
-  request.stop_at_end_of_text = !job.request.ignore_end;
-  request.cancel = answer.cancelled();
-  if (job.request.top_logprobs) request.on_logits = [&](std::span<const float> of_next) { logits = of_next; };
-  request.on_token = [&](int32_t id) {
-    if (!first_token) {
-      first_token = Clock::now();
-      metrics_.observe_first_token(seconds(*first_token - job.submitted));
+bool Scheduler::admit() {
+  std::vector<Job> jobs;
+  {
+    std::unique_lock lock(mutex_);
+    changed_.wait(lock, [this] { return ending_ || !queue_.empty() || !running_.empty(); });
+    if (ending_ && running_.empty()) return false;
+    while (!queue_.empty() && present_.size() < limits_.parallel) {
+      present_.push_back(queue_.front().answer);
+      jobs.push_back(std::move(queue_.front()));
+      queue_.pop_front();
     }
-    if (job.request.top_logprobs) logprobs = token_logprobs(logits, id, *job.request.top_logprobs);
-    answer.add(decoder.push(id), std::exchange(logprobs, std::nullopt));
-    return !decoder.stopped_by();
-  };
-  SLUICE_ASSIGN(const GenerationResult result, sessions_.generate(request));
-  const auto ended = Clock::now();
-  answer.add(decoder.finish(), std::nullopt);
-  const GenerationStats& stats = result.stats;
-  metrics_.count_tokens(stats.prompt_tokens, stats.reused_tokens, stats.new_tokens);
-  metrics_.observe_answer(seconds(ended - job.submitted));
-  if (first_token && result.ids.size() > 1) {
-    metrics_.observe_token_time(seconds(ended - *first_token) / static_cast<double>(result.ids.size() - 1));
   }
-  if (result.finish == FinishReason::kCancelled && !decoder.stopped_by()) {
-    return fail(ErrorCode::kCancelled, "the request was cancelled");
+  for (Job& job : jobs) begin(std::move(job));
+  return true;
+}
+
+void Scheduler::begin(Job job) {
+  const std::shared_ptr<Answer> answer = job.answer;
+  auto session = sessions_.lend(job.context_ids);
+  std::unique_ptr<RunningAnswer> running;
+  if (session) {
+    running = RunningAnswer::begin(engine_, **session, std::move(job), metrics_);
+  } else {
+    metrics_.count_error(session.error().code);
+    answer->finish(tl::unexpected(session.error()));
   }
-  return AnswerEnd{.finish = result.finish,
-                   .stopped_by = decoder.stopped_by(),
-                   .called_tools = decoder.called_tools(),
-                   .prompt_tokens = stats.prompt_tokens,
-                   .reused_tokens = stats.reused_tokens,
-                   .new_tokens = stats.new_tokens,
-                   .reasoning_tokens = decoder.reasoning_tokens()};
+  if (running) return running_.push_back(std::move(running));
+  if (session) sessions_.give_back(*session);
+  const std::lock_guard lock(mutex_);
+  std::erase(present_, answer);
+}
+
+void Scheduler::step() {
+  std::vector<Generation*> generations;
+  for (const auto& running : running_) generations.push_back(&running->generation());
+  const auto figures = engine_.step(generations);
+  if (figures) return metrics_.count_pass(*figures);
+  for (const auto& running : running_) {
+    running->fail(figures.error());
+    release(*running);
+  }
+  running_.clear();
+}
+
+void Scheduler::retire() {
+  std::erase_if(running_, [this](const auto& running) {
+    if (!running->generation().is_over()) return false;
+    running->finish();
+    release(*running);
+    return true;
+  });
+  if (running_.empty()) metrics_.count_pass({});
+}
+
+void Scheduler::release(const RunningAnswer& running) {
+  sessions_.give_back(running.session());
+  const std::lock_guard lock(mutex_);
+  mean_seconds_ = kMeanDecay * mean_seconds_ + (1 - kMeanDecay) * seconds(Clock::now() - running.begun());
+  std::erase(present_, running.answer());
 }
 
 }  // namespace sluice

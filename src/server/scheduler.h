@@ -12,18 +12,21 @@
 
 #include "server/answer.h"
 #include "server/metrics.h"
+#include "server/running_answer.h"
 #include "server/session_pool.h"
 
 namespace sluice {
 
-// Answers requests one after the other, first come, first served, on a thread of its own: the only one that
-// uses the engine. (Several sequences decoded in one pass can come later behind the same functions.) Thread
-// safe.
+// Answers a few requests at once, which begin first come, first served: every pass over the layers gives each
+// of them its next token, or takes in a piece of its prompt (Engine::step). Between passes answers that have
+// ended or are not wanted any more leave, and requests that wait take their places. All on a thread of its
+// own, the only one that uses the engine. Thread safe.
 class Scheduler {
  public:
   struct Limits {
-    size_t waiting = 32;  // requests, beside the one that runs
+    size_t waiting = 32;  // requests, beside those that are being answered
     size_t sessions = 1;  // conversations whose state is kept; the engine's memory plan must hold them
+    size_t parallel = 1;  // answers at once; at most EngineOptions::parallel, and as many as sessions
   };
   struct Load {
     size_t running = 0;
@@ -33,7 +36,7 @@ class Scheduler {
   // REQUIRES engine.tokenizer() != nullptr. Engine and metrics must outlive this object; from now on the
   // engine is its own.
   Scheduler(Engine& engine, Limits limits, Metrics& metrics);
-  // Cancels everything, and waits until the engine is idle: at most a pass over one chunk.
+  // Cancels everything, and waits until the engine is idle: at most a pass.
   ~Scheduler();
   Scheduler(const Scheduler&) = delete;
   Scheduler& operator=(const Scheduler&) = delete;
@@ -41,7 +44,8 @@ class Scheduler {
   // Puts a request in the queue; null when that is full, or the scheduler ends. `context_ids`: the request's
   // prompt as tokens.
   std::shared_ptr<Answer> submit(AnswerRequest request, std::vector<int32_t> context_ids);
-  // The answer is not wanted any more. One that waits leaves the queue at once.
+  // The answer is not wanted any more. One that waits leaves the queue at once, one that is being made before
+  // the next pass.
   void cancel(const std::shared_ptr<Answer>& answer);
 
   Load load() const;
@@ -50,26 +54,27 @@ class Scheduler {
 
  private:
   using Clock = std::chrono::steady_clock;
-  struct Job {
-    std::shared_ptr<Answer> answer;
-    AnswerRequest request;
-    std::vector<int32_t> context_ids;
-    Clock::time_point submitted;
-  };
 
+  // All on the worker.
   void work();
-  void run(Job& job);
-  Result<AnswerEnd> generate(Job& job);
+  // Waits until there is something to do. False when there will never be.
+  bool admit();
+  void begin(Job job);
+  void step();
+  // Takes leave of those that are over.
+  void retire();
+  void release(const RunningAnswer& running);
 
   Engine& engine_;
   const Limits limits_;
   Metrics& metrics_;
-  SessionPool sessions_;  // the worker's
+  SessionPool sessions_;                                 // the worker's
+  std::vector<std::unique_ptr<RunningAnswer>> running_;  // the worker's; at most limits_.parallel
   mutable std::mutex mutex_;
   std::condition_variable changed_;
-  std::deque<Job> queue_;            // guarded by mutex_, as is what follows
-  std::shared_ptr<Answer> running_;  // null when idle
-  double mean_seconds_ = 1;          // of an answer, lately
+  std::deque<Job> queue_;                         // guarded by mutex_, as is what follows
+  std::vector<std::shared_ptr<Answer>> present_;  // the answers that have left the queue and not ended
+  double mean_seconds_ = 1;                       // of an answer, lately
   bool ending_ = false;
   std::thread worker_;
 };

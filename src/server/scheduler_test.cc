@@ -19,7 +19,8 @@ class SchedulerTest : public ::testing::Test {
     options.stream = StreamMode::kResident;
     options.context_tokens = 100000;
     options.threads = 1;
-    options.sessions = 2;
+    options.sessions = 4;
+    options.parallel = 4;
     auto engine = Engine::open(options);
     ASSERT_TRUE(engine.has_value()) << engine.error().message;
     engine_ = std::move(*engine);
@@ -67,6 +68,53 @@ TEST_F(SchedulerTest, AnswersInTheOrderOfArrival) {
   ASSERT_TRUE(last.end->has_value());
   EXPECT_EQ((*last.end)->new_tokens, 4U);
   for (size_t i = 0; i + 1 < answers.size(); ++i) EXPECT_TRUE(answers[i]->take().end.has_value()) << i;
+}
+
+// Each is sampled with a seed of its own; prompts of different lengths join while others are under way.
+TEST_F(SchedulerTest, AnAnswerIsTheSameWhateverRunsBesideIt) {
+  const std::vector<std::string> prompts{
+      "Once upon a time", "A fox", "The sky was full of stars and Ned saw", "Once", "Mia the cat", "One day"};
+  const auto asked = [&](size_t i) {
+    AnswerRequest made = request(6 + 5 * i);
+    made.sampling.temperature = 1;
+    made.sampling.seed = i;
+    made.ignore_end = true;
+    return made;
+  };
+  const auto text = [](const AnswerNews& news) {
+    std::string joined;
+    for (const AnswerPart& part : news.parts) joined += part.text;
+    return joined;
+  };
+  std::vector<std::string> alone;
+  {
+    Scheduler scheduler(*engine_, {.waiting = 8, .sessions = 1}, metrics_);
+    for (size_t i = 0; i < prompts.size(); ++i)
+      alone.push_back(text(read(*scheduler.submit(asked(i), ids(prompts[i])))));
+  }
+  Scheduler scheduler(*engine_, {.waiting = 8, .sessions = 4, .parallel = 4}, metrics_);
+  std::vector<std::shared_ptr<Answer>> answers;
+  for (size_t i = 0; i < prompts.size(); ++i) answers.push_back(scheduler.submit(asked(i), ids(prompts[i])));
+  for (size_t i = 0; i < prompts.size(); ++i) EXPECT_EQ(text(read(*answers[i])), alone[i]) << i;
+}
+
+TEST_F(SchedulerTest, SeveralAreAnsweredAtOnceAndOneThatEndsMakesRoom) {
+  Scheduler scheduler(*engine_, {.waiting = 2, .sessions = 3, .parallel = 3}, metrics_);
+  std::vector<std::shared_ptr<Answer>> endless;
+  for (int i = 0; i < 3; ++i) {
+    endless.push_back(scheduler.submit(request(0), ids("Once")));
+    wait_for_news(*endless.back());
+  }
+  EXPECT_EQ(scheduler.load().running, 3U);
+  const auto fourth = scheduler.submit(request(3), ids("Once upon"));
+  EXPECT_EQ(scheduler.load().waiting, 1U);
+  scheduler.cancel(endless[1]);
+  EXPECT_EQ((*read(*fourth).end)->new_tokens, 3U);
+  EXPECT_EQ(read(*endless[1]).end->error().code, ErrorCode::kCancelled);
+  for (const size_t i : {0U, 2U}) {  // they go on
+    wait_for_news(*endless[i]);
+    EXPECT_FALSE(endless[i]->take().end.has_value());
+  }
 }
 
 TEST_F(SchedulerTest, AFullQueueTakesNothingUntilSomeoneLeaves) {

@@ -1,6 +1,7 @@
 #include "server/session_pool.h"
 
 #include <algorithm>
+#include <cassert>
 
 namespace sluice {
 
@@ -9,38 +10,42 @@ uint64_t reusable_tokens(std::span<const int32_t> held, std::span<const int32_t>
   return std::equal(held.begin(), held.end(), context.begin()) ? held.size() : 0;
 }
 
-Result<GenerationResult> SessionPool::generate(const GenerationRequest& request) {
-  SLUICE_ASSIGN(Kept * kept, choose(request.context_ids));
+Result<Session*> SessionPool::lend(std::span<const int32_t> context) {
+  SLUICE_ASSIGN(Kept * kept, choose(context));
   kept->last_use = ++uses_;
-  auto result = kept->session.generate(request);
-  // What a session holds is a prefix of what it was given and what it made; after an error, nothing, or (for
-  // a request that was refused) what it had.
-  if (result) {
-    kept->ids = request.context_ids;
-    kept->ids.insert(kept->ids.end(), result->ids.begin(), result->ids.end());
-  }
-  kept->ids.resize(std::min<uint64_t>(kept->ids.size(), kept->session.tokens_held()));
-  return result;
+  kept->is_lent = true;
+  return &kept->session;
+}
+
+void SessionPool::give_back(const Session* session) {
+  const auto kept = std::ranges::find_if(kept_, [&](const auto& one) { return &one->session == session; });
+  assert(kept != kept_.end() && (*kept)->is_lent);
+  (*kept)->is_lent = false;
 }
 
 Result<SessionPool::Kept*> SessionPool::choose(std::span<const int32_t> context) {
   Kept* best = nullptr;
   uint64_t most = 0;
-  for (Kept& kept : kept_) {
-    const uint64_t saved = reusable_tokens(kept.ids, context);
+  Kept* empty = nullptr;
+  Kept* oldest = nullptr;
+  for (const auto& kept : kept_) {
+    if (kept->is_lent) continue;
+    if (kept->session.tokens_held() == 0) empty = kept.get();
+    if (oldest == nullptr || kept->last_use < oldest->last_use) oldest = kept.get();
+    const uint64_t saved = reusable_tokens(kept->session.ids_held(), context);
     if (saved <= most) continue;
     most = saved;
-    best = &kept;
+    best = kept.get();
   }
   if (best != nullptr) return best;
-  const auto empty = std::ranges::find_if(kept_, [](const Kept& kept) { return kept.ids.empty(); });
-  if (empty != kept_.end()) return &*empty;
+  if (empty != nullptr) return empty;
   if (kept_.size() < capacity_) {
     SLUICE_ASSIGN(Session session, engine_.new_session());
-    kept_.push_back({std::move(session), {}, 0});
-    return &kept_.back();
+    kept_.push_back(std::make_unique<Kept>(Kept{std::move(session)}));
+    return kept_.back().get();
   }
-  return &*std::ranges::min_element(kept_, {}, &Kept::last_use);
+  assert(oldest != nullptr);
+  return oldest;
 }
 
 }  // namespace sluice

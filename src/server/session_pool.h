@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <vector>
 
@@ -19,23 +20,25 @@ class SessionPool {
   // At most `capacity` sessions, which the engine's memory plan must hold. `engine` must outlive this object.
   SessionPool(Engine& engine, size_t capacity) : engine_(engine), capacity_(capacity) {}
 
-  // Generates with the session that saves most; if none saves anything, with an empty one, else with the one
-  // that was used longest ago. Errors of Engine::new_session and Session::generate.
-  Result<GenerationResult> generate(const GenerationRequest& request);
+  // Lends the session that saves `context` most; if none saves anything, an empty one, else the one that was
+  // lent longest ago. Nobody else gets it until give_back, and it stays where it is. REQUIRES that fewer than
+  // `capacity` are lent. Errors of Engine::new_session.
+  Result<Session*> lend(std::span<const int32_t> context);
+  void give_back(const Session* session);
 
   size_t size() const { return kept_.size(); }
 
  private:
   struct Kept {
     Session session;
-    std::vector<int32_t> ids;  // that it has taken in
     uint64_t last_use = 0;
+    bool is_lent = false;
   };
   Result<Kept*> choose(std::span<const int32_t> context);
 
   Engine& engine_;
   size_t capacity_;
-  std::vector<Kept> kept_;
+  std::vector<std::unique_ptr<Kept>> kept_;
   uint64_t uses_ = 0;
 };
 

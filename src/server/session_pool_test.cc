@@ -31,7 +31,10 @@ class SessionPoolTest : public ::testing::Test {
     request.max_new_tokens = 4;
     request.sampling.temperature = 0;
     request.stop_at_end_of_text = false;
-    return pool.generate(request);
+    SLUICE_ASSIGN(Session * session, pool.lend(request.context_ids));
+    auto result = session->generate(request);
+    pool.give_back(session);
+    return result;
   }
 
   static std::vector<int32_t> after(std::vector<int32_t> context, const std::vector<int32_t>& more) {
@@ -70,6 +73,19 @@ TEST_F(SessionPoolTest, ARefusedRequestLeavesTheStateAsItWas) {
   const auto first = generate(pool, {1, 2, 3});
   EXPECT_FALSE(generate(pool, std::vector<int32_t>(65, 1)).has_value());
   EXPECT_EQ(generate(pool, after(after({1, 2, 3}, first->ids), {9}))->stats.reused_tokens, 6U);
+}
+
+TEST_F(SessionPoolTest, WhatIsLentIsNobodyElses) {
+  SessionPool pool(*engine_, 2);
+  const auto first = generate(pool, {1, 2, 3});
+  const auto more = after(after({1, 2, 3}, first->ids), {9});
+  Session* const one = pool.lend(more).value();
+  EXPECT_EQ(one->tokens_held(), 6U);
+  Session* const other = pool.lend(more).value();  // the same conversation, at the same time
+  EXPECT_NE(one, other);
+  EXPECT_EQ(other->tokens_held(), 0U);
+  pool.give_back(one);
+  EXPECT_EQ(pool.lend(more).value(), one);
 }
 
 }  // namespace

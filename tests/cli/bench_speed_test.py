@@ -22,6 +22,12 @@ class BenchSpeed(ProgramTest):
         self.assertEqual(self.json_of("bench", "decode", *options, "--json")["tokens"], 2)
         self.error_of("bench", "decode", *options, "--context", "3004", code=5)
 
+    def test_sequences_are_decoded_together(self):
+        options = ("-m", TINY, "--cache", "25%", "-n", "8", "--prompt", "3", "--sequences", 3)
+        found = self.json_of("bench", "decode", *options, "--json")
+        self.assertEqual((found["tokens"], found["sequences"]), (12, 3))
+        self.assertIn("Decoding 12 tokens of 3 sequences", self.text_of("bench", "decode", *options))
+
     def test_prefill_counts_the_prompt(self):
         found = self.json_of("bench", "prefill", "-m", TINY, "--cache", "25%", "--prompt", "20", "--json")
         self.assertEqual(found["tokens"], 20)

@@ -2,6 +2,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <array>
+
 #include "checkpoint/safetensors_testing.h"
 #include "engine/engine_on_model.h"
 #include "engine_runs.h"
@@ -44,10 +46,12 @@ void expect_read_error(const Result<GenerationResult>& result, const std::string
 // An engine with the smallest cache, so that it always reads, and a reader that fails on demand.
 class Faults : public ::testing::Test {
  protected:
-  explicit Faults(PrefetchMode prefetch = PrefetchMode::kLikely) : injector_(folder()) {
+  explicit Faults(PrefetchMode prefetch = PrefetchMode::kLikely, size_t parallel = 1) : injector_(folder()) {
     EngineOptions options = options_for(folder(), StreamMode::kDirect);
     options.prefetch = prefetch;
     options.chunk_tokens = 16;
+    options.sessions = parallel;
+    options.parallel = parallel;
     const auto plan = load(options_for(folder(), StreamMode::kMmap))->plan;
     options.cache = cache_of(6, plan);
     auto engine = engine_on_model(load(options, injector_.wrapper()));
@@ -151,6 +155,46 @@ TEST_F(Faults, OtherSessionsDoNotNotice) {
   std::vector<int32_t> ids = begun->ids;
   ids.insert(ids.end(), resumed->ids.begin(), resumed->ids.end());
   EXPECT_EQ(ids, expected_ids_);
+}
+
+// Without guesses: every read is one that somebody waits for.
+class FaultsTogether : public Faults {
+ protected:
+  FaultsTogether() : Faults(PrefetchMode::kOff, 2) {}
+};
+
+TEST_F(FaultsTogether, AFailedReadEndsTheGenerationThatNeededItAndTheOtherGoesOn) {
+  size_t survived = 0;
+  GenerationRequest short_one = some_request();
+  short_one.context_ids.resize(3);
+  Session sessions[] = {new_session(), new_session()};
+  const std::vector<int32_t> expected[] = {expected_ids_, sessions[1].generate(short_one)->ids};
+  for (const uint64_t ahead : {10U, 40U}) {
+    for (Session& session : sessions) session.clear();
+    std::vector<Generation> generations;
+    generations.push_back(std::move(*Generation::begin(sessions[0], some_request())));
+    generations.push_back(std::move(*Generation::begin(sessions[1], short_one)));
+    const std::array both{&generations[0], &generations[1]};
+    for (int i = 0; i < 6; ++i) ASSERT_TRUE(engine_->step(both).has_value());
+    injector_.reader().fail_op(injector_.reader().submitted() + ahead);
+    while (!both[0]->is_over() || !both[1]->is_over()) ASSERT_TRUE(engine_->step(both).has_value());
+    size_t failed = 0;
+    for (size_t i = 0; i < 2; ++i) {
+      const auto result = generations[i].take_result();
+      if (result) {
+        ++survived;
+        EXPECT_EQ(result->ids, expected[i]) << ahead;
+        continue;
+      }
+      ++failed;
+      expect_read_error(result, "generation " + std::to_string(i));
+      EXPECT_EQ(sessions[i].tokens_held(), 0U);
+    }
+    EXPECT_GE(failed, 1U) << ahead;
+  }
+  EXPECT_GT(survived, 0U);
+  sessions[0].clear();
+  expect_recovery(sessions[0], "afterwards");
 }
 
 TEST_F(Faults, ADeviceThatFailsNowAndThenGivesErrorsOrTheRightText) {

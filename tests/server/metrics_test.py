@@ -7,7 +7,7 @@ from served import ServerTest, user
 NAME = r"[a-zA-Z_:][a-zA-Z0-9_:]*"
 LABELS = r'\{[a-z_]+="[^"\\\n]*"(?:,[a-z_]+="[^"\\\n]*")*\}'
 SAMPLE = re.compile(rf"^({NAME})({LABELS})? (\S+)$")
-UNITS = ("_seconds", "_bytes", "_total", "_requests", "_running", "_waiting", "_slots")
+UNITS = ("_seconds", "_bytes", "_total", "_requests", "_running", "_waiting", "_slots", "_sequences")
 
 
 def parse(text):
@@ -80,6 +80,11 @@ class Metrics(ServerTest):
         self.assertEqual(grown("sluice_generated_tokens_total"), done["usage"]["completion_tokens"])
         for status in (200, 400):
             self.assertEqual(grown("sluice_http_requests_total", f'{{endpoint="/v1/chat/completions",status="{status}"}}'), 1)
+        self.assertEqual(value(after, "sluice_batch_sequences"), 0)
+        # All tokens but the last one go through the model; a few passes for the prompt, then one each.
+        tokens = done["usage"]["prompt_tokens"] + done["usage"]["completion_tokens"] - 1
+        self.assertEqual(grown("sluice_pass_tokens_total"), tokens)
+        self.assertEqual(grown("sluice_passes_total"), done["usage"]["completion_tokens"])
         # Eight layers, six experts a token; a chunk asks for each of its experts once.
         requested = grown("sluice_expert_hits_total") + grown("sluice_expert_misses_total")
         self.assertGreaterEqual(requested, 19 * 8 * 6)

@@ -1,18 +1,21 @@
 """Several requests: the queue, clients that leave, kept conversations, failing reads."""
 
+import concurrent.futures
 import json
 import pathlib
+import re
 import shutil
+import subprocess
 import tempfile
 import unittest
 
-from served import ENDLESS, TINY, Server, ServerTest, user
+from served import ENDLESS, SLUICE, TINY, Server, ServerTest, user
 
 CHAT = "/v1/chat/completions"
 
 
 class Queue(ServerTest):
-    arguments = ("--queue", "2", "--context", "1000000")
+    arguments = ("--queue", "2", "--parallel", "1", "--context", "1000000")
 
     def endless(self):
         """A stream that will not end by itself; it has begun."""
@@ -66,8 +69,45 @@ class Queue(ServerTest):
         self.load(0, 0)
 
 
+class Together(ServerTest):
+    arguments = ("--parallel", "3", "--cache", "25%", "--queue", "20")
+
+    STORIES = [("Tell me a story about a fox named Pip.", 60), ("What is 7 + 8?", 8), ("Hi", 25),
+               ("Write a short story about Luna the owl and her friend Ned.", 50), ("What is the capital of France?", 12)]
+
+    def ask(self, index):
+        text, tokens = self.STORIES[index]
+        found = self.server.post(CHAT, {"messages": [user(text)], "seed": index, "max_tokens": tokens}).json()
+        return found["choices"][0]["message"]["content"]
+
+    def test_a_seed_gives_the_same_answer_whatever_runs_beside_it(self):
+        alone = [self.ask(i) for i in range(len(self.STORIES))]
+        passes, tokens = (self.server.metric(f"sluice_{name}_total") for name in ("passes", "pass_tokens"))
+        with concurrent.futures.ThreadPoolExecutor(len(self.STORIES)) as clients:
+            self.assertEqual(list(clients.map(self.ask, range(len(self.STORIES)))), alone)
+        self.assertGreater(self.server.metric("sluice_pass_tokens_total") - tokens,
+                           self.server.metric("sluice_passes_total") - passes)
+        self.assertEqual(self.server.metric("sluice_batch_sequences"), 0)
+
+
+class KeepsThePlan(unittest.TestCase):
+    def test_with_all_contexts_full_at_once(self):
+        options = ("--parallel", "4", "--cache", "5%", "--context", "800")
+        planned = subprocess.run([SLUICE, "plan", "--json", "--no-measure", "-m", str(TINY), *options],
+                                 stdout=subprocess.PIPE, check=True).stdout
+        server = Server(*options)
+        body = {"messages": [user("Once upon a time " * 100)], **ENDLESS}
+        with concurrent.futures.ThreadPoolExecutor(4) as clients:
+            for answer in clients.map(lambda _: server.post(CHAT, body), range(4)):
+                self.assertEqual(answer.json()["usage"]["total_tokens"], 801)
+        status = pathlib.Path(f"/proc/{server.process.pid}/status").read_text()
+        peak_bytes = int(re.search(r"VmHWM:\s+(\d+) kB", status)[1]) * 1024
+        self.assertEqual(server.end()[0], 0)
+        self.assertLessEqual(peak_bytes, json.loads(planned)["memory_plan"]["total_bytes"] * 1.05, planned)
+
+
 class Conversations(ServerTest):
-    arguments = ("--sessions", "2")
+    arguments = ("--sessions", "2", "--parallel", "2")
 
     def turn(self, messages):
         found = self.server.post(CHAT, {"messages": messages, "temperature": 0, "max_tokens": 40}).json()

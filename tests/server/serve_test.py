@@ -50,7 +50,7 @@ class Starts(unittest.TestCase):
 class Ends(unittest.TestCase):
     def test_in_the_middle_of_answers(self):
         for sign in (signal.SIGTERM, signal.SIGINT):
-            server = Server("--context", "1000000")
+            server = Server("--parallel", "1", "--context", "1000000")
             connection = server.connect()
             connection.request("POST", "/v1/chat/completions",
                                json.dumps({"messages": [user("Hi")], "stream": True, **ENDLESS}))
