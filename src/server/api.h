@@ -51,6 +51,7 @@ class Api {
   void health(HttpExchange& exchange);
   void openapi(HttpExchange& exchange);
   void metrics_text(HttpExchange& exchange);
+  void live(HttpExchange& exchange);
   void models(HttpExchange& exchange);
   void one_model(HttpExchange& exchange);
   void chat_completions(HttpExchange& exchange);

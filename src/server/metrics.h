@@ -34,6 +34,7 @@ class Metrics {
   void count_request(const std::string& endpoint, int status);
   void count_error(ErrorCode code);
   void count_tokens(uint64_t prompt, uint64_t reused, uint64_t generated);
+  uint64_t generated_tokens() const;
   void observe_queue_wait(double seconds);
   void observe_first_token(double seconds);
   void observe_token_time(double seconds);

@@ -46,6 +46,16 @@ std::string_view openapi_json() {
         }
       }
     },
+    "/v1/sluice/live": {
+      "get": {
+        "summary": "What the engine does right now: server-sent events, for as long as the client listens.",
+        "description": "The first event, \"start\", has the geometry and one byte for each expert, in base64: bits 0 and 1 are 0 on the device, 1 being read, 2 in memory, 3 not known; bit 2: used since the event before; bits 3 to 5: heat, 0 to 7, of which 3 is the mean of the layer. A \"sample\" follows every interval_ms: counters since the one before, and \"changes\" (for each byte that changed, how many were left out since the last one as LEB128, and the byte) or all \"experts\" again.",
+        "responses": {
+          "200": {"description": "Events.", "content": {"text/event-stream": {"schema": {"type": "string"}}}},
+          "401": {"description": "The API key is missing or wrong."}
+        }
+      }
+    },
     "/v1/models": {
       "get": {
         "summary": "The model that is served.",

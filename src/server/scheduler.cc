@@ -95,6 +95,7 @@ Result<AnswerEnd> Scheduler::generate(Job& job) {
   std::optional<Clock::time_point> first_token;
   std::span<const float> logits;  // that the next token is chosen from
   std::optional<TokenLogprobs> logprobs;
+  uint64_t counted_tokens = 0;
   GenerationRequest request;
   request.context_ids = job.context_ids;
   request.max_new_tokens = job.request.max_tokens;
@@ -103,6 +104,8 @@ Result<AnswerEnd> Scheduler::generate(Job& job) {
   request.cancel = answer.cancelled();
   if (job.request.top_logprobs) request.on_logits = [&](std::span<const float> of_next) { logits = of_next; };
   request.on_token = [&](int32_t id) {
+    metrics_.count_tokens(0, 0, 1);
+    ++counted_tokens;
     if (!first_token) {
       first_token = Clock::now();
       metrics_.observe_first_token(seconds(*first_token - job.submitted));
@@ -115,7 +118,7 @@ Result<AnswerEnd> Scheduler::generate(Job& job) {
   const auto ended = Clock::now();
   answer.add(decoder.finish(), std::nullopt);
   const GenerationStats& stats = result.stats;
-  metrics_.count_tokens(stats.prompt_tokens, stats.reused_tokens, stats.new_tokens);
+  metrics_.count_tokens(stats.prompt_tokens, stats.reused_tokens, stats.new_tokens - counted_tokens);
   metrics_.observe_answer(seconds(ended - job.submitted));
   if (first_token && result.ids.size() > 1) {
     metrics_.observe_token_time(seconds(ended - *first_token) / static_cast<double>(result.ids.size() - 1));
