@@ -18,6 +18,7 @@
 #include "server/openai_request.h"
 #include "server/openapi.h"
 #include "server/sse.h"
+#include "server/web_page.h"
 #include "text/tokenizer.h"
 
 namespace sluice {
@@ -57,6 +58,8 @@ struct Api::Handler {
 
 const std::vector<Api::Handler>& Api::handlers() {
   static const std::vector<Handler> all{
+      {{"GET", "/"}, &Api::web_page},
+      {{"GET", "/dashboard/{file}"}, &Api::web_page},
       {{"GET", "/health"}, &Api::health},
       {{"GET", "/metrics"}, &Api::metrics_text},
       {{"GET", "/openapi.json"}, &Api::openapi},
@@ -134,6 +137,10 @@ HttpResponse Api::error(const HttpRequest& request, int status, const std::strin
 void Api::fail_with(HttpExchange& exchange, const Error& failure) const {
   const char* code = failure.code == ErrorCode::kOutOfBudget ? "context_length_exceeded" : "";
   exchange.answer(error(exchange.request(), http_status_of(failure.code), failure.message, code));
+}
+
+void Api::web_page(HttpExchange& exchange) {
+  exchange.answer(web_answer(exchange.request()));
 }
 
 void Api::health(HttpExchange& exchange) {

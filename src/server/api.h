@@ -48,6 +48,7 @@ class Api {
   struct Handler;
   static const std::vector<Handler>& handlers();
 
+  void web_page(HttpExchange& exchange);
   void health(HttpExchange& exchange);
   void openapi(HttpExchange& exchange);
   void metrics_text(HttpExchange& exchange);

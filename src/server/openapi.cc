@@ -19,6 +19,28 @@ std::string_view openapi_json() {
     }
   },
   "paths": {
+    "/": {
+      "get": {
+        "summary": "The dashboard, for people.",
+        "responses": {
+          "200": {"description": "A page.", "content": {"text/html": {"schema": {"type": "string"}}}},
+          "304": {"description": "The client has it."}
+        },
+        "security": []
+      }
+    },
+    "/dashboard/{file}": {
+      "get": {
+        "summary": "What the page is made of.",
+        "parameters": [{"name": "file", "in": "path", "required": true, "schema": {"type": "string"}}],
+        "responses": {
+          "200": {"description": "A file.", "content": {"*/*": {"schema": {"type": "string"}}}},
+          "304": {"description": "The client has it."},
+          "404": {"description": "There is no such file."}
+        },
+        "security": []
+      }
+    },
     "/health": {
       "get": {
         "summary": "Is the server there, and how busy is it?",

@@ -54,7 +54,7 @@ class Descriptions(ServerTest):
                     # What never ends, HEAD tells about.
                     endless = "text/event-stream" in description["responses"]["200"]["content"] and method == "get"
                     verb = "HEAD" if endless else method.upper()
-                    answer = self.server.request(verb, path.replace("{model}", "tiny-v4"), {})
+                    answer = self.server.request(verb, path.replace("{model}", "tiny-v4").replace("{file}", "index.html"), {})
                     self.assertIn(str(answer.status), description["responses"])
                     self.assertEqual(answer.status, 400 if method == "post" else 200)
                     self.assertIn(f"`{method.upper()} {path}`", DOCUMENT)
