@@ -3,7 +3,7 @@
 import {useEffect, useRef, useState} from 'preact/hooks';
 import {heatOf, type Live, placeOf, USED} from './live';
 
-const FADE_MS = 700;
+const FADE_MS = 500;
 const PLACES = ['on the disk', 'being read', 'in memory', 'in the page cache or not'];
 const HEATS = ['never used', 'rarely used', 'used less than others', 'used like others', 'hot', 'hot', 'very hot', 'very hot'];
 
@@ -71,7 +71,7 @@ class Painter {
       const look = (experts[i] & 63) | step << 6;
       if (look === this.drawn[i]) continue;
       this.drawn[i] = look;
-      const [r, g, b] = mix(this.palette[experts[i] & 63], this.flash, step / 12 * 0.85);
+      const [r, g, b] = mix(this.palette[experts[i] & 63], this.flash, step / 12 * 0.5);
       pen.fillStyle = `rgb(${r},${g},${b})`;
       const x = Math.round(i % width * this.cell_w), y = Math.floor(i / width) * this.cell_h;
       const gap = this.cell_w >= 5 ? 1 : 0;

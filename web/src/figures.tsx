@@ -5,7 +5,7 @@ import uPlot from 'uplot';
 import 'uplot/dist/uPlot.min.css';
 import {type Figures, type Live, SPAN_S} from './live';
 
-const HEIGHT = 92;
+const HEIGHT = 96;
 
 export const percent = (share: number | null) => share === null ? '–' : `${Math.round(share * 100)} %`;
 
@@ -40,7 +40,7 @@ const colour = (name: string) => getComputedStyle(document.documentElement).getP
 function options(card: Card, width: number): uPlot.Options {
   const grid = {stroke: colour('--line'), width: 1};
   return {
-    width, height: HEIGHT, legend: {show: false}, cursor: {show: false}, padding: [6, 0, 4, 0],
+    width, height: HEIGHT, legend: {show: false}, cursor: {show: false}, padding: [10, 0, 4, 0],
     scales: {x: {time: false, range: () => { const now = Date.now() / 1000; return [now - SPAN_S, now]; }},
              y: {range: (_, __, most) => [0, card.top ?? Math.max(most || 0, 1e-9) * 1.15]}},
     axes: [{show: false},
