@@ -37,6 +37,7 @@
 #include <utility>
 
 #include "experts/catalog.h"
+#include "experts/expert_map.h"
 #include "sluice/result.h"
 #include "sluice/streaming.h"
 
@@ -162,6 +163,9 @@ class ExpertStore {
 
   // Totals since the store was opened; consistent with each other.
   virtual StreamCounters counters() const = 0;
+  // Fills `map`, whose memory is used again. It costs requests some ten microseconds: for eyes, not for
+  // loops.
+  virtual void look(ExpertMap& map) const = 0;
 
   virtual StreamMode mode() const = 0;
   // How many experts are held at once, and the memory set aside for them. Both 0 in kMmap, where the kernel

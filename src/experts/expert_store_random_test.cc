@@ -34,6 +34,10 @@ void guess(ExpertStore& store, std::mt19937_64& random) {
   const std::vector<uint32_t> ids = random_ids(random);
   if (random() % 4 == 0) store.learn(layer, ids);
   if (random() % 4 == 0) store.wants_guesses();
+  if (random() % 16 == 0) {
+    ExpertMap map;
+    store.look(map);
+  }
   store.prefetch(layer, ids, static_cast<Foresight>(random() % 3), random() % 2 == 0);
 }
 

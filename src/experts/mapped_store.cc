@@ -1,5 +1,6 @@
 #include "experts/mapped_store.h"
 
+#include <algorithm>
 #include <functional>
 #include <utility>
 
@@ -14,6 +15,7 @@ MappedStore::MappedStore(ExpertCatalog catalog, std::unique_ptr<MappedFiles> fil
       files_(std::move(files)),
       prefetch_(prefetch),
       digests_(std::move(digests)),
+      uses_(catalog_.expert_count()),
       threads_(std::make_unique<IoThreads>(threads)) {}
 
 MappedStore::~MappedStore() = default;
@@ -21,6 +23,16 @@ MappedStore::~MappedStore() = default;
 StreamCounters MappedStore::counters() const {
   const std::lock_guard lock(mutex);
   return totals;
+}
+
+void MappedStore::look(ExpertMap& map) const {
+  map.layers = catalog_.layers();
+  map.experts_per_layer = catalog_.experts_per_layer();
+  map.places.assign(catalog_.expert_count(), ExpertPlace::kUnknown);
+  map.uses.resize(catalog_.expert_count());
+  const std::lock_guard lock(mutex);
+  std::ranges::copy(uses_, map.uses.begin());
+  for (const auto& [expert, fetch] : in_flight_) map.places[expert] = ExpertPlace::kReading;
 }
 
 std::span<const std::byte> MappedStore::part(uint32_t expert, size_t part) const {
@@ -33,7 +45,19 @@ uint64_t MappedStore::missing_bytes(uint32_t expert) const {
   return bytes;
 }
 
+void MappedStore::learn(uint32_t layer, std::span<const uint32_t> ids) {
+  const auto experts = expert_indices(catalog_, layer, ids);
+  if (!experts) return;
+  const std::lock_guard lock(mutex);
+  for (const uint32_t expert : *experts) ++uses_[expert];
+}
+
 Result<ExpertRequest> MappedStore::request(uint32_t layer, std::span<const uint32_t> ids) {
+  learn(layer, ids);
+  return sweep(layer, ids);
+}
+
+Result<ExpertRequest> MappedStore::sweep(uint32_t layer, std::span<const uint32_t> ids) {
   SLUICE_ASSIGN(auto experts, expert_indices(catalog_, layer, ids));
   // Asked of the kernel before the lock is taken: a few system calls an expert.
   std::vector<uint64_t> missing;

@@ -32,11 +32,9 @@ class MappedStore final : public ExpertStore, private RequestDesk {
   // A hit is an expert whose every byte is in the page cache at this moment. A read, in the counters, is the
   // populating of one expert; its bytes are those that were not in the page cache.
   Result<ExpertRequest> request(uint32_t layer, std::span<const uint32_t> ids) override;
-  Result<ExpertRequest> sweep(uint32_t layer, std::span<const uint32_t> ids) override {
-    return request(layer, ids);
-  }
-  // The kernel's page cache learns by itself.
-  void learn(uint32_t, std::span<const uint32_t>) override {}
+  Result<ExpertRequest> sweep(uint32_t layer, std::span<const uint32_t> ids) override;
+  // The kernel's page cache learns by itself; uses are counted.
+  void learn(uint32_t layer, std::span<const uint32_t> ids) override;
   // Tells the kernel that the bytes will be needed; what comes of it, it does not say. They count as read:
   // those that were not in the page cache, once until the expert is asked for. None is ever known to be
   // wasted.
@@ -44,6 +42,7 @@ class MappedStore final : public ExpertStore, private RequestDesk {
   bool wants_guesses() override { return prefetch_ == PrefetchMode::kLikely; }
   void listen(std::function<void(const ReadSpan&)>) override {}
   StreamCounters counters() const override;
+  void look(ExpertMap& map) const override;
   StreamMode mode() const override { return StreamMode::kMmap; }
   size_t capacity_slots() const override { return 0; }
   uint64_t capacity_bytes() const override { return 0; }
@@ -76,6 +75,7 @@ class MappedStore final : public ExpertStore, private RequestDesk {
   std::unordered_map<uint32_t, Fetch> in_flight_;       // by expert; guarded by mutex
   std::unordered_map<uint32_t, uint64_t>
       advised_bytes_;                   // wished for and not asked for since; guarded by mutex
+  std::vector<uint32_t> uses_;          // [experts], routes of tokens; guarded by mutex
   std::unique_ptr<IoThreads> threads_;  // last: its end waits for tasks, which use what stands above
 };
 

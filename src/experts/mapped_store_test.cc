@@ -39,6 +39,23 @@ TEST(MappedStore, CountsAsMissesWhatThePageCacheDoesNotHold) {
   EXPECT_EQ(counters.read_bytes, experts.catalog().expert_bytes(2));
 }
 
+TEST(MappedStore, AMapLeavesPlacesToTheKernelAndCountsUses) {
+  TestExperts experts;
+  const auto store = experts.open(options_of(StreamMode::kMmap, 0));
+  ask_and_take(experts, *store, 0, {3, 4});
+  auto swept = store->sweep(0, std::vector<uint32_t>{3});
+  ASSERT_TRUE(swept.has_value());
+  take_all(experts, *swept, 0, {3});
+  store->learn(0, std::vector<uint32_t>{3});
+  ExpertMap map;
+  store->look(map);
+  std::vector<uint32_t> uses(TestExperts::kLayers * TestExperts::kExperts);
+  uses[3] = 2;
+  uses[4] = 1;
+  EXPECT_EQ(map.uses, uses);
+  EXPECT_EQ(map.places, std::vector(uses.size(), ExpertPlace::kUnknown));
+}
+
 TEST(MappedStore, AFileCutShortFailsTheExpertsInItUntilItIsRestored) {
   TestExperts experts;
   const auto store = experts.open(options_of(StreamMode::kMmap, 0));

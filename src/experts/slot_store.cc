@@ -24,7 +24,8 @@ SlotStore::SlotStore(SlotStoreParts parts)
       digests_(std::move(parts.digests)),
       policy_(std::move(parts.policy)),
       heat_(std::move(parts.heat)),
-      slot_of_(catalog_.expert_count(), kNoSlot) {}
+      slot_of_(catalog_.expert_count(), kNoSlot),
+      uses_(catalog_.expert_count()) {}
 
 Result<std::unique_ptr<SlotStore>> SlotStore::create(SlotStoreParts parts) {
   assert(parts.slots >= 1);
@@ -56,6 +57,21 @@ SlotStore::~SlotStore() {
 StreamCounters SlotStore::counters() const {
   const std::lock_guard lock(mutex);
   return totals;
+}
+
+// Slot by slot: there are fewer of them than experts.
+void SlotStore::look(ExpertMap& map) const {
+  map.layers = catalog_.layers();
+  map.experts_per_layer = catalog_.experts_per_layer();
+  map.places.assign(catalog_.expert_count(), ExpertPlace::kDevice);
+  map.uses.resize(catalog_.expert_count());
+  const std::lock_guard lock(mutex);
+  std::ranges::copy(uses_, map.uses.begin());
+  for (uint32_t number = 0; number < slots_.size(); ++number) {
+    const Slot& slot = slots_[number];
+    if (slot_of_[slot.expert] != number) continue;  // it is free
+    map.places[slot.expert] = slot.reads_left > 0 ? ExpertPlace::kReading : ExpertPlace::kMemory;
+  }
 }
 
 std::span<const std::byte> SlotStore::part(uint32_t slot, size_t part) const {
@@ -101,6 +117,7 @@ std::vector<uint32_t> SlotStore::existing(uint32_t layer, std::span<const uint32
 }
 
 void SlotStore::on_route(uint32_t layer, std::span<const uint32_t> experts) {
+  for (const uint32_t expert : experts) ++uses_[expert];
   policy_->on_route(layer, experts);
   if (heat_) heat_->on_route(layer, experts);
 }

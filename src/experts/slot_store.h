@@ -70,6 +70,7 @@ class SlotStore final : public ExpertStore, private RequestDesk {
   bool wants_guesses() override;
   void listen(std::function<void(const ReadSpan&)> listener) override;
   StreamCounters counters() const override;
+  void look(ExpertMap& map) const override;
   StreamMode mode() const override { return mode_; }
   size_t capacity_slots() const override { return slots_.size(); }
   uint64_t capacity_bytes() const override { return slots_.size() * layout_.slot_bytes(); }
@@ -147,6 +148,7 @@ class SlotStore final : public ExpertStore, private RequestDesk {
   std::vector<Slot> slots_;
   std::vector<uint32_t> free_slots_;
   std::vector<uint32_t> slot_of_;          // [experts], kNoSlot where it has none
+  std::vector<uint32_t> uses_;             // [experts], routes of tokens
   WaitingMisses waiting_;                  // for slots
   std::vector<uint32_t> transient_slots_;  // oldest first
   PrefetchQueue guesses_;

@@ -26,6 +26,37 @@ TEST(SlotStore, OneSlotServesARequestForEveryExpertOfALayer) {
   EXPECT_GT(counters.wait_ns, 0u) << "each read began only when the expert before it was let go";
 }
 
+TEST(SlotStore, AMapShowsWhereExpertsAreAndHowOftenTheyWereAskedFor) {
+  TestExperts experts;
+  auto [store, faults] = experts.open_faulty(3);
+  ask_and_take(experts, *store, 1, {4, 5, 6});
+  faults->hold();
+  ExpertRequest request = request_or_die(*store, 1, {5, 7});  // 4 makes room
+  auto swept = store->sweep(2, std::vector<uint32_t>{1});
+  ASSERT_TRUE(swept.has_value());
+  store->learn(2, std::vector<uint32_t>{1});
+  store->learn(2, std::vector<uint32_t>{1});
+  ExpertMap map;
+  store->look(map);
+  ASSERT_EQ(map.layers, TestExperts::kLayers);
+  ASSERT_EQ(map.experts_per_layer, TestExperts::kExperts);
+  std::vector<ExpertPlace> places(TestExperts::kLayers * TestExperts::kExperts, ExpertPlace::kDevice);
+  std::vector<uint32_t> uses(places.size());
+  places[8 + 5] = ExpertPlace::kMemory;
+  places[8 + 7] = places[16 + 1] = ExpertPlace::kReading;
+  uses[8 + 4] = uses[8 + 6] = uses[8 + 7] = 1;
+  uses[8 + 5] = uses[16 + 1] = 2;
+  EXPECT_EQ(map.places, places);
+  EXPECT_EQ(map.uses, uses);
+  faults->release();
+  take_all(experts, request, 1, {5, 7});
+  take_all(experts, *swept, 2, {1});
+  store->look(map);
+  places[8 + 7] = places[16 + 1] = ExpertPlace::kMemory;
+  EXPECT_EQ(map.places, places);
+  EXPECT_EQ(map.uses, uses);
+}
+
 TEST(SlotStore, HitsOfARequestDoNotStarveItsMisses) {
   TestExperts experts;
   const auto store = experts.open(options_of(StreamMode::kDirect, 3));

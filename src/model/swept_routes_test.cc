@@ -23,6 +23,7 @@ class Pupil final : public ExpertStore {
   bool wants_guesses() override { return false; }
   void listen(std::function<void(const ReadSpan&)>) override {}
   StreamCounters counters() const override { return {}; }
+  void look(ExpertMap&) const override {}
   StreamMode mode() const override { return StreamMode::kDirect; }
   size_t capacity_slots() const override { return 0; }
   uint64_t capacity_bytes() const override { return 0; }

@@ -63,7 +63,8 @@ std::optional<Refusal> check_access(const AccessRules& rules, const HttpRequest&
     return Refusal{403, "Pages of " + *origin + " may not use this server; sluice serve --cors " + *origin +
                             " would let them."};
   }
-  const bool open_to_all = request.path == "/health" || request.method == "OPTIONS";
+  const bool is_page = request.path == "/" || request.path.starts_with("/dashboard/");  // it asks for the key
+  const bool open_to_all = is_page || request.path == "/health" || request.method == "OPTIONS";
   if (open_to_all || rules.api_key.empty() || equal_in_constant_time(key_of(request), rules.api_key)) {
     return std::nullopt;
   }

@@ -22,7 +22,7 @@ struct Refusal {
 
 // Nothing when the request may be looked at. Refused: a Host that is not this machine's while only this
 // machine is served (another site's name that was made to point here); a page of another origin; a request
-// without the key, which only /health does without.
+// without the key, which only /health and the dashboard's files do without.
 std::optional<Refusal> check_access(const AccessRules& rules, const HttpRequest& request);
 
 // Whether the request's Origin may read answers: its value for Access-Control-Allow-Origin, or nothing.

@@ -23,6 +23,17 @@ TEST(Access, AKeyMustBeTheKey) {
   EXPECT_EQ(status_of(rules, {{"x-api-key", "secret "}}), 401);
 }
 
+TEST(Access, WhatHasNoSecretsNeedsNoKey) {
+  const auto status = [](const char* path) {
+    const auto refusal = check_access({.api_key = "secret"}, {.method = "GET", .path = path});
+    return refusal ? refusal->status : 0;
+  };
+  for (const char* path : {"/", "/dashboard/dashboard.js", "/health"}) EXPECT_EQ(status(path), 0) << path;
+  for (const char* path : {"/metrics", "/v1/sluice/live", "/dashboard", "//", "/healthy"}) {
+    EXPECT_EQ(status(path), 401) << path;
+  }
+}
+
 TEST(Access, ComparesLikeEquality) {
   const std::vector<std::string> texts{"", "a", "ab", "abc", "abd", {'a', '\0', 'b'}, {'a', '\0', 'c'}};
   for (const std::string& one : texts) {

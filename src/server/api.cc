@@ -12,9 +12,13 @@
 #include "server/anthropic_request.h"
 #include "server/api_error.h"
 #include "server/json_text.h"
+#include "server/live_timer.h"
+#include "server/live_view.h"
 #include "server/openai_answer.h"
 #include "server/openai_request.h"
 #include "server/openapi.h"
+#include "server/sse.h"
+#include "server/web_page.h"
 #include "text/tokenizer.h"
 
 namespace sluice {
@@ -54,9 +58,12 @@ struct Api::Handler {
 
 const std::vector<Api::Handler>& Api::handlers() {
   static const std::vector<Handler> all{
+      {{"GET", "/"}, &Api::web_page},
+      {{"GET", "/dashboard/{file}"}, &Api::web_page},
       {{"GET", "/health"}, &Api::health},
       {{"GET", "/metrics"}, &Api::metrics_text},
       {{"GET", "/openapi.json"}, &Api::openapi},
+      {{"GET", "/v1/sluice/live"}, &Api::live},
       {{"GET", "/v1/models"}, &Api::models},
       {{"GET", "/v1/models/{model}"}, &Api::one_model},
       {{"POST", "/v1/chat/completions"}, &Api::chat_completions},
@@ -132,6 +139,10 @@ void Api::fail_with(HttpExchange& exchange, const Error& failure) const {
   exchange.answer(error(exchange.request(), http_status_of(failure.code), failure.message, code));
 }
 
+void Api::web_page(HttpExchange& exchange) {
+  exchange.answer(web_answer(exchange.request()));
+}
+
 void Api::health(HttpExchange& exchange) {
   const Scheduler::Load load = scheduler_.load();
   exchange.answer({.body = json_text({{"status", "ok"},
@@ -149,6 +160,38 @@ void Api::metrics_text(HttpExchange& exchange) {
   exchange.answer(
       {.content_type = "text/plain; version=0.0.4; charset=utf-8",
        .body = metrics_.text({engine_.counters(), engine_.memory_plan(), load.running, load.waiting})});
+}
+
+// Nothing of it happens while nobody looks: a viewer's connection has a thread, which takes the samples.
+void Api::live(HttpExchange& exchange) {
+  const HttpResponse head{.content_type = "text/event-stream", .headers = {{"Cache-Control", "no-store"}}};
+  if (exchange.request().method == "HEAD") return exchange.answer(head);
+  const auto timer = LiveTimer::start(kLiveInterval);
+  if (!timer) return fail_with(exchange, timer.error());
+  const auto now = [&] {
+    const Scheduler::Load load = scheduler_.load();
+    return LiveView::Now{engine_.counters(), metrics_.generated_tokens(), load.running, load.waiting};
+  };
+  const ExpertStore& store = *engine_.loaded().store;
+  ExpertMap map;
+  store.look(map);
+  LiveView view(now());
+  const Json start{{"model", options_.model},
+                   {"stream", stream_mode_name(engine_.stream_mode())},
+                   {"interval_ms", kLiveInterval.count()},
+                   {"layers", map.layers},
+                   {"experts_per_layer", map.experts_per_layer},
+                   {"slots", engine_.memory_plan().slots},
+                   {"slot_bytes", engine_.memory_plan().slot_bytes},
+                   {"experts", view.first_frame(map)}};
+  exchange.begin(head);
+  exchange.write(sse_event(json_text(start), "start"));
+  while (exchange.wait(timer->descriptor()) == HttpExchange::Wait::kReady) {
+    timer->take();
+    store.look(map);
+    if (!exchange.write(sse_event(view.sample(now(), map), "sample"))) return;
+  }
+  exchange.end();
 }
 
 // Both APIs' fields in one: each client takes what it knows.

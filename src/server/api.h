@@ -48,9 +48,11 @@ class Api {
   struct Handler;
   static const std::vector<Handler>& handlers();
 
+  void web_page(HttpExchange& exchange);
   void health(HttpExchange& exchange);
   void openapi(HttpExchange& exchange);
   void metrics_text(HttpExchange& exchange);
+  void live(HttpExchange& exchange);
   void models(HttpExchange& exchange);
   void one_model(HttpExchange& exchange);
   void chat_completions(HttpExchange& exchange);

@@ -28,7 +28,8 @@ const std::string* HttpRequest::header(std::string_view name) const {
 std::string http_head(const HttpResponse& response, BodyFraming framing, bool keep_alive) {
   std::string head = fmt::format("HTTP/1.1 {} {}\r\n", response.status, http_reason(response.status));
   append_header(head, "Content-Type", response.content_type);
-  if (framing == BodyFraming::kLength)
+  const bool has_body = response.status != 204 && response.status != 304;
+  if (framing == BodyFraming::kLength && has_body)
     append_header(head, "Content-Length", std::to_string(response.body.size()));
   if (framing == BodyFraming::kChunked) append_header(head, "Transfer-Encoding", "chunked");
   append_header(head, "Connection", keep_alive && framing != BodyFraming::kClose ? "keep-alive" : "close");
@@ -47,6 +48,8 @@ const char* http_reason(int status) {
       return "OK";
     case 204:
       return "No Content";
+    case 304:
+      return "Not Modified";
     case 400:
       return "Bad Request";
     case 401:

@@ -103,6 +103,11 @@ void Metrics::count_tokens(uint64_t prompt, uint64_t reused, uint64_t generated)
   generated_tokens_ += generated;
 }
 
+uint64_t Metrics::generated_tokens() const {
+  const std::lock_guard lock(mutex_);
+  return generated_tokens_;
+}
+
 void Metrics::observe_queue_wait(double seconds) {
   const std::lock_guard lock(mutex_);
   queue_wait_.observe(seconds);

@@ -36,6 +36,7 @@ class Metrics {
   // Passes follow each other; one of nothing stands for a pause.
   void count_pass(const StepFigures& figures);
   void count_tokens(uint64_t prompt, uint64_t reused, uint64_t generated);
+  uint64_t generated_tokens() const;
   void observe_queue_wait(double seconds);
   void observe_first_token(double seconds);
   void observe_token_time(double seconds);

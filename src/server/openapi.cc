@@ -19,6 +19,28 @@ std::string_view openapi_json() {
     }
   },
   "paths": {
+    "/": {
+      "get": {
+        "summary": "The dashboard, for people.",
+        "responses": {
+          "200": {"description": "A page.", "content": {"text/html": {"schema": {"type": "string"}}}},
+          "304": {"description": "The client has it."}
+        },
+        "security": []
+      }
+    },
+    "/dashboard/{file}": {
+      "get": {
+        "summary": "What the page is made of.",
+        "parameters": [{"name": "file", "in": "path", "required": true, "schema": {"type": "string"}}],
+        "responses": {
+          "200": {"description": "A file.", "content": {"*/*": {"schema": {"type": "string"}}}},
+          "304": {"description": "The client has it."},
+          "404": {"description": "There is no such file."}
+        },
+        "security": []
+      }
+    },
     "/health": {
       "get": {
         "summary": "Is the server there, and how busy is it?",
@@ -42,6 +64,16 @@ std::string_view openapi_json() {
         "summary": "This document.",
         "responses": {
           "200": {"description": "Done.", "content": {"application/json": {"schema": {"type": "object"}}}},
+          "401": {"description": "The API key is missing or wrong."}
+        }
+      }
+    },
+    "/v1/sluice/live": {
+      "get": {
+        "summary": "What the engine does right now: server-sent events, for as long as the client listens.",
+        "description": "The first event, \"start\", has the geometry and one byte for each expert, in base64: bits 0 and 1 are 0 on the device, 1 being read, 2 in memory, 3 not known; bit 2: used since the event before; bits 3 to 5: heat, 0 to 7, of which 3 is the mean of the layer. A \"sample\" follows every interval_ms: counters since the one before, and \"changes\" (for each byte that changed, how many were left out since the last one as LEB128, and the byte) or all \"experts\" again.",
+        "responses": {
+          "200": {"description": "Events.", "content": {"text/event-stream": {"schema": {"type": "string"}}}},
           "401": {"description": "The API key is missing or wrong."}
         }
       }

@@ -46,6 +46,8 @@ GenerationRequest RunningAnswer::generation_request() {
 }
 
 bool RunningAnswer::take(int32_t id) {
+  metrics_.count_tokens(0, 0, 1);
+  ++counted_tokens_;
   if (!first_token_) {
     first_token_ = Clock::now();
     metrics_.observe_first_token(seconds(*first_token_ - job_.submitted));
@@ -73,7 +75,7 @@ Result<AnswerEnd> RunningAnswer::end_of(const GenerationResult& result) {
   const auto ended = Clock::now();
   job_.answer->add(decoder_.finish(), std::nullopt);
   const GenerationStats& stats = result.stats;
-  metrics_.count_tokens(stats.prompt_tokens, stats.reused_tokens, stats.new_tokens);
+  metrics_.count_tokens(stats.prompt_tokens, stats.reused_tokens, stats.new_tokens - counted_tokens_);
   metrics_.observe_answer(seconds(ended - job_.submitted));
   if (first_token_ && result.ids.size() > 1) {
     metrics_.observe_token_time(seconds(ended - *first_token_) / static_cast<double>(result.ids.size() - 1));

@@ -147,7 +147,8 @@ class Wire(ServerTest):
             pass
 
     def test_unknown_paths_and_methods(self):
-        self.assertEqual(self.server.get("/").status, 404)
+        for path in ("/v1", "/index.html", "/dashboard", "/dashboard/", "/dashboard/../README.md"):
+            self.assertEqual(self.server.get(path).status, 404, path)
         self.assertEqual(self.server.get("/../../etc/passwd").status, 404)
         answer = self.server.get("/v1/chat/completions")
         self.assertEqual((answer.status, answer.headers["Allow"]), (405, "POST, OPTIONS"))
