@@ -10,6 +10,7 @@
 #include "checkpoint/config.h"
 #include "model/route_script.h"
 #include "model/workspace.h"
+#include "sluice/numerics.h"
 
 namespace sluice {
 
@@ -53,6 +54,7 @@ struct ForwardContext {
   Workspace& workspace;
   ForwardObserver* observer;            // may be null
   const RouteScript* script = nullptr;  // may be null: the routers decide
+  Numerics numerics = Numerics::kExact;
 };
 
 // Tells the observer, if there is one, how long a part of a pass took: from here to the end of the scope.
