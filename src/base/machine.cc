@@ -3,6 +3,7 @@
 #include <sched.h>
 
 #include <algorithm>
+#include <array>
 #include <fstream>
 #include <limits>
 #include <optional>
@@ -38,7 +39,9 @@ std::optional<uint64_t> read_field(const std::filesystem::path& path, const std:
 struct GroupFiles {
   const char* limit;
   const char* usage;
-  const char* reclaimable_key;  // page cache that the kernel drops first, in memory.stat
+  // Page cache in memory.stat, as the kernel's own MemAvailable counts it: files that were touched twice are
+  // "active" and dropped all the same when programs need the memory.
+  std::array<const char*, 2> reclaimable_keys;
 };
 
 // The tightest of a process's groups.
@@ -55,7 +58,10 @@ GroupRoom room_in_groups(std::filesystem::path folder, const std::filesystem::pa
     const auto limit = read_number(folder / files.limit);
     const auto usage = read_number(folder / files.usage);
     if (limit && usage) {
-      const uint64_t reclaimable = read_field(folder / "memory.stat", files.reclaimable_key).value_or(0);
+      uint64_t reclaimable = 0;
+      for (const char* key : files.reclaimable_keys) {
+        reclaimable += read_field(folder / "memory.stat", key).value_or(0);
+      }
       const uint64_t held = *usage - std::min(*usage, reclaimable);
       room.left_bytes = std::min(room.left_bytes, *limit - std::min(*limit, held));
       room.limit_bytes = std::min(room.limit_bytes, *limit);
@@ -99,9 +105,12 @@ MachineMemory machine_memory(const std::filesystem::path& root) {
   const std::filesystem::path v2 = root / "sys/fs/cgroup";
   const std::filesystem::path v1 = v2 / "memory";
   for (const GroupRoom& room :
-       {room_in_groups(v2 / own_group(root, ""), v2, {"memory.max", "memory.current", "inactive_file"}),
+       {room_in_groups(v2 / own_group(root, ""), v2,
+                       {"memory.max", "memory.current", {"inactive_file", "active_file"}}),
         room_in_groups(v1 / own_group(root, "memory"), v1,
-                       {"memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"})}) {
+                       {"memory.limit_in_bytes",
+                        "memory.usage_in_bytes",
+                        {"total_inactive_file", "total_active_file"}})}) {
     available = std::min(available, room.left_bytes);
     // A v1 group without a limit has one beyond all memory.
     if (room.limit_bytes == kUnlimited || (memory.total_bytes != 0 && room.limit_bytes >= memory.total_bytes))

@@ -47,7 +47,7 @@ TEST_F(FakeRoot, PageCacheInAGroupIsNotHeldAgainstIt) {
   write("proc/self/cgroup", "0::/\n");
   write("sys/fs/cgroup/memory.max", "500000\n");
   write("sys/fs/cgroup/memory.current", "450000\n");
-  write("sys/fs/cgroup/memory.stat", "anon 50000\ninactive_file 400000\n");
+  write("sys/fs/cgroup/memory.stat", "anon 50000\ninactive_file 100000\nactive_file 300000\n");
   EXPECT_EQ(available_memory_bytes(root_), 450000U);
 }
 
@@ -55,7 +55,9 @@ TEST_F(FakeRoot, OldHierarchiesCountToo) {
   write("proc/meminfo", "MemAvailable:  999999 kB\n");
   write("proc/self/cgroup", "5:cpu,cpuacct:/x\n4:memory:/box\n0::/\n");
   write("sys/fs/cgroup/memory/box/memory.limit_in_bytes", "70000\n");
-  write("sys/fs/cgroup/memory/box/memory.usage_in_bytes", "20000\n");
+  write("sys/fs/cgroup/memory/box/memory.usage_in_bytes", "25000\n");
+  write("sys/fs/cgroup/memory/box/memory.stat",
+        "cache 9\ntotal_inactive_file 2000\ntotal_active_file 3000\n");
   EXPECT_EQ(available_memory_bytes(root_), 50000U);
 }
 

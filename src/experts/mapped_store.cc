@@ -45,14 +45,17 @@ Result<ExpertRequest> MappedStore::request(uint32_t layer, std::span<const uint3
   {
     const std::lock_guard lock(mutex);
     for (size_t position = 0; position < missing.size(); ++position) {
+      const uint32_t expert = core->experts()[position];
+      const bool is_advised = settle_advice(expert);
       if (missing[position] == 0) {
         ++totals.hits;
         core->arrive(position);
         continue;
       }
       ++totals.misses;
-      const uint32_t expert = core->experts()[position];
-      const auto [found, is_new] = in_flight_.try_emplace(expert, Fetch{missing[position], {}});
+      // What a wish still brings was counted with the wish.
+      const auto [found, is_new] =
+          in_flight_.try_emplace(expert, Fetch{is_advised ? 0 : missing[position], {}});
       found->second.waiters.push_back({core.get(), position});
       if (is_new) tasks.emplace_back([this, expert] { fetch(expert); });
     }
@@ -65,9 +68,33 @@ void MappedStore::prefetch(uint32_t layer, std::span<const uint32_t> ids, Foresi
   if (!is_allowed(prefetch_, foresight)) return;
   const auto experts = expert_indices(catalog_, layer, ids);
   if (!experts) return;
+  std::vector<std::function<void()>> wishes;
   for (const uint32_t expert : *experts) {
-    for (const Extent& part : catalog_.parts(expert)) files_->will_need(part);
+    const uint64_t missing = missing_bytes(expert);
+    if (missing == 0 || !note_advice(expert, missing)) continue;
+    // The kernel finds pages and queues reads before it returns from a wish: milliseconds that a thread which
+    // computes does not have.
+    wishes.emplace_back([this, expert] {
+      for (const Extent& part : catalog_.parts(expert)) files_->will_need(part);
+    });
   }
+  threads_->post(std::move(wishes));
+}
+
+bool MappedStore::note_advice(uint32_t expert, uint64_t bytes) {
+  const std::lock_guard lock(mutex);
+  if (!advised_bytes_.try_emplace(expert, bytes).second) return false;
+  totals.prefetched_bytes += bytes;
+  totals.read_bytes += bytes;
+  return true;
+}
+
+bool MappedStore::settle_advice(uint32_t expert) {
+  const auto found = advised_bytes_.find(expert);
+  if (found == advised_bytes_.end()) return false;
+  totals.prefetch_useful_bytes += found->second;
+  advised_bytes_.erase(found);
+  return true;
 }
 
 void MappedStore::fetch(uint32_t expert) {

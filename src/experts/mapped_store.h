@@ -37,7 +37,9 @@ class MappedStore final : public ExpertStore, private RequestDesk {
   }
   // The kernel's page cache learns by itself.
   void learn(uint32_t, std::span<const uint32_t>) override {}
-  // Tells the kernel that the bytes will be needed; what comes of it, it does not say.
+  // Tells the kernel that the bytes will be needed; what comes of it, it does not say. They count as read:
+  // those that were not in the page cache, once until the expert is asked for. None is ever known to be
+  // wasted.
   void prefetch(uint32_t layer, std::span<const uint32_t> ids, Foresight foresight, bool by_sweep) override;
   bool wants_guesses() override { return prefetch_ == PrefetchMode::kLikely; }
   void listen(std::function<void(const ReadSpan&)>) override {}
@@ -59,6 +61,10 @@ class MappedStore final : public ExpertStore, private RequestDesk {
   void abandon(const RequestCore& request) override;
 
   uint64_t missing_bytes(uint32_t expert) const;
+  // A wish for `bytes` of an expert, unless one stands already; and its end, with the mutex held, when the
+  // expert is asked for: whether one stood.
+  bool note_advice(uint32_t expert, uint64_t bytes);
+  bool settle_advice(uint32_t expert);
   Status check_bytes(uint32_t expert) const;
   // On a thread of threads_.
   void fetch(uint32_t expert);
@@ -68,6 +74,8 @@ class MappedStore final : public ExpertStore, private RequestDesk {
   const PrefetchMode prefetch_;
   const std::shared_ptr<const ExpertDigests> digests_;  // may be null
   std::unordered_map<uint32_t, Fetch> in_flight_;       // by expert; guarded by mutex
+  std::unordered_map<uint32_t, uint64_t>
+      advised_bytes_;                   // wished for and not asked for since; guarded by mutex
   std::unique_ptr<IoThreads> threads_;  // last: its end waits for tasks, which use what stands above
 };
 

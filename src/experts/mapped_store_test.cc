@@ -68,6 +68,24 @@ TEST(MappedStore, AFileCutShortFailsTheExpertsInItUntilItIsRestored) {
   ask_and_take(experts, *store, 0, {0, 1, 2, 3, 4, 5, 6, 7});
 }
 
+TEST(MappedStore, WhatAWishBringsIsCountedOnce) {
+  TestExperts experts;
+  ExpertStoreOptions options = options_of(StreamMode::kMmap, 0);
+  options.prefetch = PrefetchMode::kLikely;
+  drop_from_page_cache(experts);
+  const auto store = experts.open(options);
+  const std::vector<uint32_t> ids{1, 2};
+  store->prefetch(0, ids, Foresight::kCertain, false);
+  const uint64_t wished = store->counters().prefetched_bytes;
+  if (wished == 0) GTEST_SKIP() << "this file system is memory itself";
+  EXPECT_EQ(store->counters().read_bytes, wished);
+  store->prefetch(0, ids, Foresight::kLikely, false);
+  ask_and_take(experts, *store, 0, {1, 2});
+  EXPECT_EQ(store->counters().prefetched_bytes, wished);
+  EXPECT_EQ(store->counters().prefetch_useful_bytes, wished);
+  EXPECT_EQ(store->counters().read_bytes, wished);
+}
+
 TEST(MappedStore, VerifiedReadsFindADamagedExpert) {
   TestExperts experts;
   ExpertStoreOptions options = options_of(StreamMode::kMmap, 0);

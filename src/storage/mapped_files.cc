@@ -86,8 +86,13 @@ Status MappedFiles::check_size(const Extent& extent) const {
 }
 
 void MappedFiles::will_need(const Extent& extent) const {
-  const std::span<std::byte> range = pages(extent);
-  ::madvise(range.data(), range.size(), MADV_WILLNEED);
+  // Linux reads no more of a wish than the device's longest request, so a long one is made in pieces.
+  constexpr size_t kPieceBytes = size_t{256} << 10;
+  for (std::span<std::byte> range = pages(extent); !range.empty();) {
+    const size_t bytes = std::min(range.size(), kPieceBytes);
+    ::madvise(range.data(), bytes, MADV_WILLNEED);
+    range = range.subspan(bytes);
+  }
 }
 
 Status MappedFiles::populate(std::span<const Extent> extents) const {
