@@ -1,6 +1,7 @@
 #include "kernels/fixed_point.h"
 
 #include <hwy/aligned_allocator.h>
+#include <hwy/cache_control.h>
 
 #include <algorithm>
 #include <bit>
@@ -67,7 +68,10 @@ void round_row(const float* x, size_t cols, FixedGroup* groups) {
 
 // ---- one token: a weight is decoded in a register and used at once
 
-// Row after row, as they lie in memory: that the machine's own prefetchers follow best.
+// Ahead of what is read: on a busy machine its own prefetchers alone brought half as much.
+constexpr size_t kPrefetchBytes = 2048;
+
+// Row after row, as they lie in memory; several rows at once were fetched more slowly.
 HWY_INLINE float product_of_row(const WeightMatrix& w, size_t row, const FixedGroup* HWY_RESTRICT x) {
   const MXFP4Groups weights(w, row);
   Floats sums[kParts];
@@ -77,7 +81,11 @@ HWY_INLINE float product_of_row(const WeightMatrix& w, size_t row, const FixedGr
       sums[h] = add_fixed(decode_fixed(group, h), load_fixed(inputs, h), sums[h]);
   };
   const size_t whole = w.cols / kGroupCols;
-  for (size_t g = 0; g < whole; ++g) add(weights.whole(g), x[g]);
+  for (size_t g = 0; g < whole; ++g) {
+    const MXFP4Group group = weights.whole(g);
+    hwy::Prefetch(group.codes + kPrefetchBytes);
+    add(group, x[g]);
+  }
   if (const size_t rest_blocks = w.cols / kBlockCols % kBlocksPerGroup; rest_blocks > 0) {
     uint8_t codes[kMXFP4GroupBytes];
     add(weights.rest(whole, rest_blocks, codes), x[whole]);
