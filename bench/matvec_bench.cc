@@ -7,6 +7,8 @@
 #include <vector>
 
 #include "base/thread_pool.h"
+#include "kernels/activations.h"
+#include "kernels/fixed_point.h"
 #include "kernels/matmul.h"
 #include "stored_matrix.h"
 
@@ -49,10 +51,36 @@ void matvec(benchmark::State& state, WeightFormat format) {
   state.SetBytesProcessed(state.iterations() * static_cast<int64_t>(matrices.size_bytes()));
 }
 
+void matvec_fast(benchmark::State& state) {
+  const auto rows = static_cast<uint32_t>(state.range(0));
+  const auto cols = static_cast<uint32_t>(state.range(1));
+  ThreadPool pool(static_cast<size_t>(state.range(2)));
+  constexpr auto kFormat = WeightFormat::kMXFP4;
+  StoredMatrices matrices(kFormat, rows, cols, 1 + kReadBytes / weight_values_bytes(kFormat, rows, cols));
+  const std::vector<float> x(cols, 0.5F);
+  std::vector<float> y(rows);
+  std::vector<FixedGroup> scratch(fixed_groups_of(cols));
+  for (auto _ : state) {
+    const WeightMatrix matrix = matrices.next();
+    const Activations inputs(pool, Numerics::kFast, kFormat, x.data(), 1, cols,
+                             reinterpret_cast<float*>(scratch.data()));
+    pool.parallel_for(rows, rows_per_task(matrix, 1, pool.threads()), [&](size_t begin, size_t end) {
+      inputs.multiply_rows(matrix, begin, end, y.data(), rows);
+    });
+    benchmark::DoNotOptimize(y.data());
+  }
+  state.SetBytesProcessed(state.iterations() * static_cast<int64_t>(matrices.size_bytes()));
+}
+
 using Names = std::vector<std::string>;
 const Names kShape = {"rows", "cols", "threads"};
 BENCHMARK(memory_reads)->ArgName("threads")->Arg(1)->Arg(2)->UseRealTime();
 BENCHMARK_CAPTURE(matvec, mxfp4, WeightFormat::kMXFP4)  // w1 and w3, w2
+    ->ArgNames(kShape)
+    ->ArgsProduct({{2048}, {4096}, {1, 2}})
+    ->ArgsProduct({{4096}, {2048}, {1, 2}})
+    ->UseRealTime();
+BENCHMARK(matvec_fast)
     ->ArgNames(kShape)
     ->ArgsProduct({{2048}, {4096}, {1, 2}})
     ->ArgsProduct({{4096}, {2048}, {1, 2}})

@@ -21,6 +21,7 @@
 #include <string_view>
 #include <vector>
 
+#include "sluice/numerics.h"
 #include "sluice/result.h"
 #include "sluice/sampling.h"
 #include "sluice/streaming.h"
@@ -51,8 +52,9 @@ struct LoadProgress {
 struct EngineOptions {
   std::filesystem::path model_folder;
   StreamMode stream = StreamMode::kDirect;
-  std::optional<CacheSize> cache;         // kDirect; unset: what the machine has left, at most all experts
-  size_t threads = 0;                     // that compute; 0: one per core
+  std::optional<CacheSize> cache;  // kDirect; unset: what the machine has left, at most all experts
+  size_t threads = 0;              // that compute; 0: one per core
+  Numerics numerics = Numerics::kExact;
   ReaderKind reader = ReaderKind::kAuto;  // kDirect and kResident: what reads experts
   std::string policy;  // kDirect: "forecast", "lru" or "decayed-frequency"; empty: the first of them
   // Every expert that is read is compared with the checkpoint's digests (sluice checksum). Opening fails with

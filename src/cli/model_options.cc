@@ -88,6 +88,16 @@ void add_streaming_options(CLI::App& app, ModelOptions& options) {
       ->group("Model");
 }
 
+void add_numerics_option(CLI::App& app, ModelOptions& options, const std::string& by_default) {
+  options.numerics = by_default;
+  app.add_option(
+         "--numerics", options.numerics,
+         "exact: float32 throughout; fast: experts' inputs rounded to 16 bits; default: " + by_default)
+      ->check(CLI::IsMember({"exact", "fast"}).description(""))
+      ->type_name("NAME")
+      ->group("Model");
+}
+
 void add_sequence_options(CLI::App& app, ModelOptions& options) {
   app.add_option("--context", options.context_tokens,
                  "tokens the context holds; default: 32768, or the model's limit")
@@ -119,6 +129,7 @@ Result<EngineOptions> engine_options(const ModelOptions& options) {
   EngineOptions engine;
   engine.stream = stream_mode_of(options.stream);
   engine.threads = options.threads;
+  engine.numerics = options.numerics == "fast" ? Numerics::kFast : Numerics::kExact;
   engine.policy = options.policy;
   engine.verify_reads = options.verify_reads;
   if (!options.no_heat) engine.heat_folder = heat_folder();

@@ -23,6 +23,7 @@ struct ModelOptions {
   bool verify_reads = false;
   bool no_heat = false;
   std::string prefetch;  // empty: all
+  std::string numerics = "exact";
   size_t threads = 0;
   size_t read_threads = 8;
   uint64_t context_tokens = 0;
@@ -30,6 +31,9 @@ struct ModelOptions {
   size_t sessions = 1;  // at least as many as parallel
   size_t parallel = 1;
 };
+
+// Declares --numerics with `by_default` ("exact", "fast") as its value.
+void add_numerics_option(CLI::App& app, ModelOptions& options, const std::string& by_default);
 
 // Declares -m; --stream, --cache, --reader, --threads, --read-threads; --context, --chunk. `options` must
 // live as long as `app`.

@@ -21,7 +21,6 @@ struct VerifyOptions {
   ModelOptions model;
   std::string reference_file;
   std::string greedy_file;
-  std::string numerics = "exact";
   bool json = false;
 };
 
@@ -60,11 +59,11 @@ uint64_t longest_tokens(const Expected& expected) {
   return longest;
 }
 
-nlohmann::ordered_json as_json(const VerifyReport& report, const std::string& numerics) {
+nlohmann::ordered_json as_json(const VerifyReport& report) {
   nlohmann::ordered_json json{{"within", report.within()},
-                              {"numerics", numerics},
-                              {"mean_error_bound", kMeanErrorBound},
-                              {"largest_error_bound", kLargestErrorBound},
+                              {"numerics", numerics_name(report.numerics)},
+                              {"mean_error_bound", error_bounds(report.numerics).mean},
+                              {"largest_error_bound", error_bounds(report.numerics).largest},
                               {"rows", nlohmann::ordered_json::array()}};
   for (const VerifyRow& row : report.rows) {
     json["rows"].push_back({{"case", row.subject},
@@ -97,7 +96,7 @@ Result<ExitCode> run_verify(const VerifyOptions& options, Console& console) {
                   if (!console.quiet || (row.bounded && !row.within)) table.write(verify_line(row, table));
                 }));
   table.write(verify_verdict(report, table));
-  if (options.json) console.out.write(json_line(as_json(report, options.numerics)));
+  if (options.json) console.out.write(json_line(as_json(report)));
   return report.within() ? ExitCode::kOk : ExitCode::kNo;
 }
 
@@ -113,12 +112,10 @@ Command add_verify_command(CLI::App& app) {
       ->add_option("--greedy", options->greedy_file,
                    "greedy texts to repeat; default: greedy.json beside the reference")
       ->type_name("FILE");
-  command->add_option("--numerics", options->numerics, "which bounds hold: exact")
-      ->check(CLI::IsMember({"exact"}).description(""))
-      ->type_name("NAME");
   command->add_flag("--json", options->json, "one JSON object instead of the table");
   add_model_option(*command, options->model);
   add_streaming_options(*command, options->model);
+  add_numerics_option(*command, options->model, "exact");
   command->footer(
       "Examples:\n"
       "  sluice verify --reference tests/data/reference/tiny-v4/reference.safetensors\n"

@@ -41,11 +41,12 @@ std::string verify_verdict(const VerifyReport& report, const Output& output) {
   const std::string count = beyond == 0
                                 ? fmt::format("all {} quantities", bounded)
                                 : fmt::format("{} of {} quantities are beyond, the others", beyond, bounded);
+  const ErrorBounds bounds = error_bounds(report.numerics);
   return fmt::format(
-      "{}: {} within the bounds of exact numerics (mean error {:.0e}, largest {:.0e} of the standard "
+      "{}: {} within the bounds of {} numerics (mean error {:.0e}, largest {:.0e} of the standard "
       "deviation; equal "
       "experts and ids)\n",
-      verdict, count, kMeanErrorBound, kLargestErrorBound);
+      verdict, count, numerics_name(report.numerics), bounds.mean, bounds.largest);
 }
 
 }  // namespace sluice

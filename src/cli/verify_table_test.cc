@@ -41,6 +41,10 @@ TEST(VerifyTable, EndsWithPassOrFail) {
   EXPECT_THAT(verify_verdict(report, plain), StartsWith("FAIL: 1 of 2 quantities"));
   report.rows[0].bounded = false;
   EXPECT_THAT(verify_verdict(report, plain), StartsWith("PASS: all 1 quantities"));
+  EXPECT_THAT(verify_verdict(report, plain),
+              HasSubstr("of exact numerics (mean error 1e-05, largest 1e-03 "));
+  report.numerics = Numerics::kFast;
+  EXPECT_THAT(verify_verdict(report, plain), HasSubstr("of fast numerics (mean error 1e-03, largest 1e-01 "));
 }
 
 }  // namespace

@@ -41,14 +41,14 @@ class ErrorMeter {
     count_ += expected.size();
   }
 
-  void report(VerifyRow& row) const {
+  void report(const ErrorBounds& bounds, VerifyRow& row) const {
     const auto n = static_cast<double>(std::max<uint64_t>(1, count_));
     const double deviation = std::sqrt(std::max(0.0, square_sum_ / n - sum_ / n * (sum_ / n)));
     const double scale = deviation > 0 ? deviation : 1;
     row.compared = count_;
     row.mean_error = std::isfinite(largest_) ? error_sum_ / n / scale : largest_;
     row.largest_error = largest_ / scale;
-    row.within = row.mean_error <= kMeanErrorBound && row.largest_error <= kLargestErrorBound;
+    row.within = row.mean_error <= bounds.mean && row.largest_error <= bounds.largest;
   }
 
  private:
@@ -124,7 +124,9 @@ class CaseObserver : public ForwardObserver {
 class Verifier {
  public:
   Verifier(LoadedModel& loaded, const std::function<void(const VerifyRow&)>& on_row)
-      : model_(*loaded.model), on_row_(on_row) {}
+      : model_(*loaded.model), on_row_(on_row) {
+    report_.numerics = model_.numerics();
+  }
 
   Status run_case(const ReferenceCase& reference) {
     for (const Schedule& schedule : schedules_of(reference.ids.size())) {
@@ -267,7 +269,7 @@ class Verifier {
   void add_near(const ReferenceCase& reference, const Schedule& schedule, const char* quantity,
                 const ErrorMeter& error, bool bounded) {
     VerifyRow row{reference.name, schedule.name, quantity};
-    error.report(row);
+    error.report(error_bounds(report_.numerics), row);
     row.bounded = bounded;
     if (row.compared != 0) add(row);
   }

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <vector>
 
+#include "kernels/activations.h"
 #include "kernels/matmul.h"
 #include "kernels/vector_ops.h"
 #include "model/router.h"
@@ -10,25 +11,43 @@
 namespace sluice {
 namespace {
 
+// What products with `weights` take of x [tokens, weights.cols], in the workspace as far as they need room.
+Activations activations(const ForwardContext& context, const WeightMatrix& weights, const float* x,
+                        size_t tokens) {
+  const size_t scratch_floats =
+      Activations::scratch_floats(context.numerics, weights.format, tokens, weights.cols);
+  return {context.pool,
+          context.numerics,
+          weights.format,
+          x,
+          tokens,
+          weights.cols,
+          context.workspace.floats(scratch_floats)};
+}
+
 // y [tokens, D] = w2(silu(w1 x) * w3 x), clamped; x [tokens, D].
 void run_expert(const ForwardContext& context, const ExpertMatrices& expert, const float* x, size_t tokens,
                 float* y) {
   const Workspace::Scope scope(context.workspace);
-  const size_t hidden = expert.w1.cols;
+  const size_t hidden = expert.w2.rows;
   const size_t inner = expert.w1.rows;
   const auto limit = static_cast<float>(context.config.swiglu_limit);
   float* gate = context.workspace.floats(tokens * inner);
   float* up = context.workspace.floats(tokens * inner);
+  const Activations inputs = activations(context, expert.w1, x, tokens);
   context.pool.parallel_for(inner, rows_per_task(expert.w1, tokens, context.pool.threads()),
                             [&](size_t begin, size_t end) {
-                              matmul_rows(expert.w1, begin, end, x, hidden, tokens, gate, inner);
-                              matmul_rows(expert.w3, begin, end, x, hidden, tokens, up, inner);
+                              inputs.multiply_rows(expert.w1, begin, end, gate, inner);
+                              inputs.multiply_rows(expert.w3, begin, end, up, inner);
                               for (size_t t = 0; t < tokens; ++t) {
                                 float* out = gate + t * inner + begin;
                                 swiglu(out, up + t * inner + begin, limit, end - begin, out);
                               }
                             });
-  matmul(context.pool, expert.w2, gate, tokens, y);
+  const Activations activated = activations(context, expert.w2, gate, tokens);
+  context.pool.parallel_for(
+      hidden, rows_per_task(expert.w2, tokens, context.pool.threads()),
+      [&](size_t begin, size_t end) { activated.multiply_rows(expert.w2, begin, end, y, hidden); });
 }
 
 // Which (row, rank) places of a batch use which expert.

@@ -11,6 +11,7 @@
 #include "model/batch.h"
 #include "model/route_script.h"
 #include "model/workspace.h"
+#include "sluice/numerics.h"
 
 namespace sluice {
 
@@ -54,6 +55,7 @@ struct ForwardContext {
   Workspace& workspace;
   ForwardObserver* observer;            // of the pass's parts; may be null
   const RouteScript* script = nullptr;  // may be null: the routers decide
+  Numerics numerics = Numerics::kExact;
 };
 
 // Tells the observer, if there is one, how long a part of a pass took: from here to the end of the scope.

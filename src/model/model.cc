@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/fail.h"
+#include "kernels/activations.h"
 #include "kernels/matmul.h"
 #include "kernels/vector_ops.h"
 #include "model/attention.h"
@@ -65,8 +66,11 @@ uint64_t Model::workspace_bytes(const ModelConfig& config, size_t max_chunk_toke
   const uint64_t attention = config.q_lora_rank + heads_width + config.head_dim + compressor +
                              uint64_t{config.index_n_heads} * (config.index_head_dim + 1) +
                              uint64_t{config.o_groups} * config.o_lora_rank;
+  const uint64_t inner = config.moe_intermediate_size;
+  const uint64_t fixed_point = Activations::scratch_floats(Numerics::kFast, WeightFormat::kMXFP4, 1, hidden) +
+                               Activations::scratch_floats(Numerics::kFast, WeightFormat::kMXFP4, 1, inner);
   const uint64_t experts =
-      2 * k + config.n_routed_experts + k * hidden + 2 * hidden + 2 * uint64_t{config.moe_intermediate_size};
+      2 * k + config.n_routed_experts + k * hidden + 2 * hidden + 2 * inner + fixed_point;
   const uint64_t mtp = (2 + hc) * hidden;
   const uint64_t per_token = 2 * hidden + mtp + mixing + std::max(attention, experts);
   constexpr uint64_t kArrays = 64;  // each array is rounded up to a cache line
@@ -74,7 +78,7 @@ uint64_t Model::workspace_bytes(const ModelConfig& config, size_t max_chunk_toke
 }
 
 ForwardContext Model::context(ForwardObserver* parts) {
-  return {parts_.config, *parts_.pool, workspace_, parts, script_};
+  return {parts_.config, *parts_.pool, workspace_, parts, script_, parts_.numerics};
 }
 
 Status Model::check_rows(size_t tokens) const {

@@ -16,6 +16,7 @@
 #include "model/swept_routes.h"
 #include "model/weights.h"
 #include "model/workspace.h"
+#include "sluice/numerics.h"
 
 namespace sluice {
 
@@ -26,6 +27,7 @@ struct ModelParts {
   const ExpertStorage* expert_storage = nullptr;
   ExpertStore* expert_store = nullptr;
   ThreadPool* pool = nullptr;
+  Numerics numerics = Numerics::kExact;
 };
 
 // One sequence's share of a pass.
@@ -36,15 +38,16 @@ struct SequenceChunk {
 };
 
 // Runs one pass at a time, of one sequence or several: not thread safe, not reentrant. Sequences are
-// independent of each other. The bits of a result depend on the weights and the ids of its sequence alone:
-// not on how the ids were cut into chunks, on the other sequences of a pass, on threads, or on how the
-// experts came to memory.
+// independent of each other. The bits of a result depend on the weights, the numerics and the ids of its
+// sequence alone: not on how the ids were cut into chunks, on the other sequences of a pass, on threads, or
+// on how the experts came to memory.
 class Model {
  public:
   // `max_chunk_tokens`, of all sequences of a pass together, bounds every call and sizes the workspace.
   static Result<Model> create(ModelParts parts, size_t max_chunk_tokens);
 
   const ModelConfig& config() const { return parts_.config; }
+  Numerics numerics() const { return parts_.numerics; }
   size_t max_chunk_tokens() const { return max_chunk_tokens_; }
   size_t streams_width() const { return size_t{config().hc_mult} * config().hidden_size; }
 

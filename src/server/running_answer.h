@@ -58,7 +58,7 @@ class RunningAnswer {
   AnswerDecoder decoder_;
   Clock::time_point begun_;
   std::optional<Clock::time_point> first_token_;
-  uint64_t counted_tokens_ = 0;  // of those given out, in the metrics
+  uint64_t counted_tokens_ = 0;    // of those given out, in the metrics
   std::span<const float> logits_;  // that the next token is chosen from, while it is
   std::optional<Generation> generation_;
 };

@@ -32,6 +32,13 @@ class Verifies(ProgramTest):
         self.assertTrue(found["within"])
         self.assertEqual(len(found["rows"]), len(table) - 2)
 
+    def test_fast_numerics_have_bounds_of_their_own(self):
+        table = self.verify(VARIANT / "reference.safetensors", "--numerics", "fast").splitlines()
+        self.assertIn("fast numerics (mean error 1e-03", table[-1])
+        found = json.loads(self.verify(VARIANT / "reference.safetensors", "--numerics", "fast", "--json"))
+        self.assertEqual((found["numerics"], found["mean_error_bound"]), ("fast", 1e-3))
+        self.error_of("verify", "-m", VARIANT, "--reference", VARIANT, "--numerics", "quick", code=2)
+
     def test_a_tampered_reference_fails(self):
         path = self.tampered("logits", struct.pack("<f", 100.0))
         table = self.verify(path, code=1).splitlines()

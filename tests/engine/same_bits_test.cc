@@ -2,6 +2,8 @@
 // cut.
 #include <gtest/gtest.h>
 
+#include <utility>
+
 #include "checkpoint/safetensors_testing.h"
 #include "engine/engine_on_model.h"
 #include "reference_files.h"
@@ -151,6 +153,48 @@ TEST_F(SameBits, ThroughSessions) {
     const auto result = session->generate(request);
     ASSERT_TRUE(result.has_value()) << result.error().message;
     EXPECT_EQ(result->ids, baseline_.ids) << stream_mode_name(mode);
+  }
+}
+
+// The same promise, where activations are rounded: every variant at once.
+class SameBitsInFastNumerics : public SameBits {
+ protected:
+  static void SetUpTestSuite() {
+    SameBits::SetUpTestSuite();
+    const auto loaded = load(fast_options(StreamMode::kResident));
+    ASSERT_NE(loaded, nullptr);
+    const GreedyRun exact =
+        std::exchange(baseline_, run_greedily(*loaded, prompt_, kChunkTokens, kNewTokens));
+    ASSERT_EQ(baseline_.ids, exact.ids);
+    double largest = 0;
+    for (size_t i = 0; i < exact.logits.size(); ++i)
+      largest = std::max(largest, std::abs(double{baseline_.logits[i]} - double{exact.logits[i]}));
+    ASSERT_GT(largest, 0);  // it is fast numerics
+    ASSERT_LT(largest, 1e-2);
+  }
+
+  static EngineOptions fast_options(StreamMode mode) {
+    EngineOptions options = options_for(kTinyV4, mode);
+    options.numerics = Numerics::kFast;
+    return options;
+  }
+};
+
+TEST_F(SameBitsInFastNumerics, InEveryModeWithEveryNumberOfThreads) {
+  expect_baseline(fast_options(StreamMode::kMmap), "mmap");
+  for (const size_t threads : {2U, 3U}) {
+    EngineOptions options = fast_options(StreamMode::kDirect);
+    options.threads = threads;
+    options.cache = cache_of(threads == 2 ? 6 : 100, plan_);
+    expect_baseline(options, std::to_string(threads) + " threads");
+  }
+}
+
+TEST_F(SameBitsInFastNumerics, InChunksOfEverySize) {
+  for (const size_t chunk_tokens : {1U, 150U}) {
+    EngineOptions options = fast_options(StreamMode::kResident);
+    options.chunk_tokens = chunk_tokens;
+    expect_baseline(options, "chunks of " + std::to_string(chunk_tokens), chunk_tokens);
   }
 }
 

@@ -44,6 +44,23 @@ TEST_P(EveryVariant, IsWithinBoundsInEverySchedule) {
   }
 }
 
+TEST(FastNumerics, AreWithinAHundredTimesTheBounds) {
+  auto cases = reference_cases(kTinyV4Reference / "reference.safetensors", config_of(kTinyV4));
+  ASSERT_FALSE(cases.empty());
+  cases.resize(1);
+  EngineOptions options = options_for(kTinyV4, StreamMode::kResident);
+  options.chunk_tokens = verify_chunk_tokens(cases);
+  options.numerics = Numerics::kFast;
+  const auto loaded = load(options);
+  ASSERT_NE(loaded, nullptr);
+  const VerifyReport report = verify_or_fail(*loaded, cases, {});
+  EXPECT_EQ(report.numerics, Numerics::kFast);
+  EXPECT_TRUE(report.within());
+  EXPECT_EQ(rows_outside(report), "");
+  EXPECT_EQ(error_bounds(Numerics::kFast).mean, 100 * error_bounds(Numerics::kExact).mean);
+  EXPECT_EQ(error_bounds(Numerics::kFast).largest, 100 * error_bounds(Numerics::kExact).largest);
+}
+
 // The short case of tiny-v4 alone, to be tampered with.
 class ShortCase : public ::testing::Test {
  protected:

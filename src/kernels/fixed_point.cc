@@ -1,0 +1,244 @@
+#include "kernels/fixed_point.h"
+
+#include <hwy/aligned_allocator.h>
+#include <hwy/cache_control.h>
+
+#include <algorithm>
+#include <bit>
+#include <cstring>
+#include <limits>
+#include <utility>
+
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "kernels/fixed_point.cc"
+#include "hwy/foreach_target.h"
+// Before highway.h, which it includes.
+#include "kernels/fixed_point-inl.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace sluice::HWY_NAMESPACE {
+
+constexpr size_t kBlocksPerGroup = kGroupCols / kBlockCols;
+
+// ---- rounding
+
+struct BlockScale {
+  float to_integer;
+  float scale;  // of a sum of the integers' products with weights' integers
+};
+
+BlockScale scale_of_block(const float* x) {
+  const FloatTag floats;
+  const WordTag words;
+  auto largest = hn::Zero(words);  // magnitudes are ordered as their bits are, NaN above all
+  for (size_t i = 0; i < kBlockCols; i += kPartLanes)
+    largest = hn::Max(largest, hn::BitCast(words, hn::Abs(hn::LoadU(floats, x + i))));
+  const uint32_t bits = hn::GetLane(hn::MaxOfLanes(words, largest));
+  const auto magnitude = std::bit_cast<float>(bits);
+  if (bits >= 0x7f800000U) return {0, std::numeric_limits<float>::quiet_NaN()};
+  if (magnitude < 0x1p-100F) return {0, 0};
+  return {32767.0F / magnitude, magnitude * (1 / (32767.0F * kMXFP4One))};
+}
+
+void round_group(const float* x, FixedGroup& group) {
+  const FloatTag floats;
+  const hn::RebindToSigned<FloatTag> integers_tag;
+  alignas(64) int32_t integers[kGroupCols];
+  for (size_t block = 0; block < kBlocksPerGroup; ++block) {
+    const size_t first = block * kBlockCols;
+    const BlockScale scale = scale_of_block(x + first);
+    const auto factor = hn::Set(floats, scale.to_integer);
+    for (size_t i = first; i < first + kBlockCols; i += kPartLanes)
+      hn::Store(hn::NearestInt(hn::Mul(hn::LoadU(floats, x + i), factor)), integers_tag, integers + i);
+    std::fill_n(group.scales + 4 * block, 4, scale.scale);
+  }
+  for (size_t m = 0; m < 32; ++m) {
+    for (size_t k = 0; k < 4; ++k) group.values[k][m] = static_cast<int16_t>(integers[4 * m + k]);
+  }
+}
+
+void round_row(const float* x, size_t cols, FixedGroup* groups) {
+  const size_t whole = cols / kGroupCols;
+  for (size_t g = 0; g < whole; ++g) round_group(x + g * kGroupCols, groups[g]);
+  if (whole * kGroupCols == cols) return;
+  float rest[kGroupCols] = {};
+  std::copy(x + whole * kGroupCols, x + cols, rest);
+  round_group(rest, groups[whole]);
+}
+
+// ---- one token: a weight is decoded in a register and used at once
+
+// Ahead of what is read: on a busy machine its own prefetchers alone brought half as much.
+constexpr size_t kPrefetchBytes = 2048;
+
+// Row after row, as they lie in memory; several rows at once were fetched more slowly.
+HWY_INLINE float product_of_row(const WeightMatrix& w, size_t row, const FixedGroup* HWY_RESTRICT x) {
+  const MXFP4Groups weights(w, row);
+  Floats sums[kParts];
+  for (auto& sum : sums) sum = hn::Zero(FloatTag());
+  const auto add = [&](const MXFP4Group& group, const FixedGroup& inputs) HWY_ATTR {
+    for (size_t h = 0; h < kParts; ++h)
+      sums[h] = add_fixed(decode_fixed(group, h), load_fixed(inputs, h), sums[h]);
+  };
+  const size_t whole = w.cols / kGroupCols;
+  for (size_t g = 0; g < whole; ++g) {
+    const MXFP4Group group = weights.whole(g);
+    hwy::Prefetch(group.codes + kPrefetchBytes);
+    add(group, x[g]);
+  }
+  if (const size_t rest_blocks = w.cols / kBlockCols % kBlocksPerGroup; rest_blocks > 0) {
+    uint8_t codes[kMXFP4GroupBytes];
+    add(weights.rest(whole, rest_blocks, codes), x[whole]);
+  }
+  return sum_of_lanes(sums);
+}
+
+void product_of_token(const WeightMatrix& w, size_t row_begin, size_t row_end, const FixedGroup* x,
+                      float* y) {
+  for (size_t row = row_begin; row < row_end; ++row) y[row] = product_of_row(w, row, x);
+}
+
+// ---- many tokens: a step of columns is decoded once and multiplied with every token
+
+constexpr size_t kTileRows = 2;
+constexpr size_t kTileTokens = HWY_TARGET <= HWY_AVX3 || HWY_ARCH_ARM ? 6 : 2;
+constexpr size_t kStepGroups = 4;    // between storing sums: 20 KB of weights and 8 KB of x
+constexpr size_t kDecodedRows = 16;  // that share a tile's tokens while these are in L1
+constexpr size_t kBatchTokens = 96;  // at most, so that sums stay small
+
+// Groups [begin, end) of a row; beyond the last column there are zeros.
+void decode_groups(const WeightMatrix& w, size_t row, size_t begin, size_t end, FixedGroup* groups) {
+  const MXFP4Groups weights(w, row);
+  const size_t whole = w.cols / kGroupCols;
+  uint8_t rest[kMXFP4GroupBytes];
+  for (size_t g = begin; g < end; ++g, ++groups) {
+    const MXFP4Group group =
+        g < whole ? weights.whole(g) : weights.rest(g, w.cols / kBlockCols % kBlocksPerGroup, rest);
+    for (size_t h = 0; h < kParts; ++h) store_fixed(decode_fixed(group, h), h, *groups);
+  }
+}
+
+// sums [kTileRows][kCount][lane] gain the products of `groups` groups of as many rows and tokens.
+template <size_t kCount>
+void tile(const FixedGroup* HWY_RESTRICT panel, const FixedGroup* HWY_RESTRICT x, size_t x_stride,
+          size_t groups, float* HWY_RESTRICT sums) {
+  const FloatTag floats;
+  for (size_t h = 0; h < kParts; ++h, sums += kPartLanes) {
+    Floats tile_sums[kTileRows][kCount];
+    for (size_t r = 0; r < kTileRows; ++r) {
+      for (size_t t = 0; t < kCount; ++t)
+        tile_sums[r][t] = hn::Load(floats, sums + (r * kCount + t) * kDotLanes);
+    }
+    for (size_t g = 0; g < groups; ++g) {
+      const FixedPart upper = load_fixed(panel[g], h);
+      const FixedPart lower = load_fixed(panel[kStepGroups + g], h);
+      for (size_t t = 0; t < kCount; ++t) {
+        const FixedPart inputs = load_fixed(x[t * x_stride + g], h);
+        tile_sums[0][t] = add_fixed(upper, inputs, tile_sums[0][t]);
+        tile_sums[1][t] = add_fixed(lower, inputs, tile_sums[1][t]);
+      }
+    }
+    for (size_t r = 0; r < kTileRows; ++r) {
+      for (size_t t = 0; t < kCount; ++t)
+        hn::Store(tile_sums[r][t], floats, sums + (r * kCount + t) * kDotLanes);
+    }
+  }
+}
+
+using Tile = void (*)(const FixedGroup*, const FixedGroup*, size_t, size_t, float*);
+
+template <size_t... kCounts>
+Tile tile_of(size_t tokens, std::index_sequence<kCounts...>) {
+  static constexpr Tile kTiles[] = {tile<kCounts + 1>...};
+  return kTiles[tokens - 1];
+}
+
+// Up to kDecodedRows rows times a batch of tokens.
+class RowBlock {
+ public:
+  RowBlock(const FixedGroup* x, size_t tokens, size_t groups)
+      : x_(x),
+        tokens_(tokens),
+        groups_(groups),
+        panels_(hwy::AllocateAligned<FixedGroup>(kDecodedRows * kStepGroups)),
+        sums_(hwy::AllocateAligned<float>(kDecodedRows * tokens * kDotLanes)) {}
+
+  void multiply(const WeightMatrix& w, size_t row, size_t rows, float* y, size_t y_stride) {
+    std::fill_n(sums_.get(), kDecodedRows * tokens_ * kDotLanes, 0.0F);
+    for (size_t begin = 0; begin < groups_; begin += kStepGroups) {
+      const size_t end = std::min(groups_, begin + kStepGroups);
+      // Beyond the last row that row again, whose sums nobody reads.
+      for (size_t r = 0; r < rows + rows % kTileRows; ++r)
+        decode_groups(w, row + std::min(r, rows - 1), begin, end, panels_.get() + r * kStepGroups);
+      for (size_t t = 0; t < tokens_; t += kTileTokens) add_step(rows, t, begin, end);
+    }
+    for (size_t t = 0; t < tokens_; t += kTileTokens) store(rows, t, y, y_stride);
+  }
+
+ private:
+  size_t count_at(size_t t) const { return std::min(kTileTokens, tokens_ - t); }
+  // [kTileRows][count_at(t)][lane]
+  float* sums_of(size_t t, size_t r) const {
+    return sums_.get() + (t * kDecodedRows + r * count_at(t)) * kDotLanes;
+  }
+
+  void add_step(size_t rows, size_t t, size_t begin, size_t end) {
+    const Tile tile = tile_of(count_at(t), std::make_index_sequence<kTileTokens>());
+    for (size_t r = 0; r < rows; r += kTileRows)
+      tile(panels_.get() + r * kStepGroups, x_ + t * groups_ + begin, groups_, end - begin, sums_of(t, r));
+  }
+
+  void store(size_t rows, size_t first, float* y, size_t y_stride) const {
+    for (size_t r = 0; r < rows; ++r) {
+      const float* sums = sums_of(first, r);
+      for (size_t t = 0; t < count_at(first); ++t) {
+        Floats parts[kParts];
+        for (size_t h = 0; h < kParts; ++h)
+          parts[h] = hn::Load(FloatTag(), sums + t * kDotLanes + h * kPartLanes);
+        y[(first + t) * y_stride + r] = sum_of_lanes(parts);
+      }
+    }
+  }
+
+  const FixedGroup* x_;
+  size_t tokens_;
+  size_t groups_;
+  hwy::AlignedFreeUniquePtr<FixedGroup[]> panels_;
+  hwy::AlignedFreeUniquePtr<float[]> sums_;
+};
+
+void product_of_tokens(const WeightMatrix& w, size_t row_begin, size_t row_end, const FixedGroup* x,
+                       size_t tokens, float* y, size_t y_stride) {
+  const size_t groups = fixed_groups_of(w.cols);
+  for (size_t first = 0; first < tokens; first += kBatchTokens) {
+    RowBlock block(x + first * groups, std::min(kBatchTokens, tokens - first), groups);
+    for (size_t row = row_begin; row < row_end; row += kDecodedRows)
+      block.multiply(w, row, std::min(kDecodedRows, row_end - row), y + first * y_stride + row, y_stride);
+  }
+}
+
+}  // namespace sluice::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace sluice {
+
+HWY_EXPORT(round_row);
+HWY_EXPORT(product_of_token);
+HWY_EXPORT(product_of_tokens);
+
+void round_to_fixed(const float* x, size_t cols, FixedGroup* groups) {
+  HWY_DYNAMIC_DISPATCH(round_row)(x, cols, groups);
+}
+
+void fixed_matmul_rows(const WeightMatrix& w, size_t row_begin, size_t row_end, const FixedGroup* x,
+                       size_t tokens, float* y, size_t y_stride) {
+  if (tokens == 1) {
+    HWY_DYNAMIC_DISPATCH(product_of_token)(w, row_begin, row_end, x, y);
+  } else {
+    HWY_DYNAMIC_DISPATCH(product_of_tokens)(w, row_begin, row_end, x, tokens, y, y_stride);
+  }
+}
+
+}  // namespace sluice
+#endif  // HWY_ONCE

@@ -1,0 +1,205 @@
+#include "kernels/fixed_point.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <limits>
+#include <random>
+#include <vector>
+
+#include "kernels/simd_target.h"
+#include "numerics/codec.h"
+
+namespace sluice {
+namespace {
+
+struct Stored {
+  std::vector<std::byte> values;
+  std::vector<std::byte> scales;
+  WeightMatrix matrix;
+};
+
+// Random codes, `misalignment` bytes behind where they were allocated; scales from 2^-7 to 1.
+Stored random_matrix(uint32_t rows, uint32_t cols, size_t misalignment = 0) {
+  std::mt19937 random(rows * 7 + cols);
+  Stored stored;
+  stored.values.resize(weight_values_bytes(WeightFormat::kMXFP4, rows, cols) + misalignment);
+  stored.scales.resize(weight_scales_bytes(WeightFormat::kMXFP4, rows, cols));
+  for (auto& byte : stored.values) byte = static_cast<std::byte>(random());
+  for (auto& byte : stored.scales) byte = static_cast<std::byte>(120 + random() % 8);
+  stored.matrix = {WeightFormat::kMXFP4, rows, cols, stored.values.data() + misalignment,
+                   stored.scales.data()};
+  return stored;
+}
+
+// Blocks of different sizes, so that scales matter.
+std::vector<float> random_tokens(size_t tokens, size_t cols) {
+  std::mt19937 random(99);
+  std::normal_distribution<float> normal;
+  std::vector<float> values(tokens * cols);
+  for (size_t i = 0; i < values.size(); ++i)
+    values[i] = std::ldexp(normal(random), static_cast<int>(i / 32 % 9) - 4);
+  return values;
+}
+
+std::vector<FixedGroup> rounded(const std::vector<float>& x, size_t tokens, size_t cols) {
+  const size_t groups = fixed_groups_of(cols);
+  std::vector<FixedGroup> fixed(tokens * groups);
+  for (size_t t = 0; t < tokens; ++t) round_to_fixed(x.data() + t * cols, cols, fixed.data() + t * groups);
+  return fixed;
+}
+
+// The definition in fixed_point.h, one step after another. The scales hold 2^-9 for the weights' integers,
+// which changes no digit.
+struct RoundedBlock {
+  std::array<int32_t, 32> integers{};
+  float scale = 0;
+};
+
+RoundedBlock round_block(const float* x, size_t count) {
+  RoundedBlock block;
+  float largest = 0;
+  for (size_t i = 0; i < count; ++i) largest = std::max(largest, std::abs(x[i]));
+  const float to_integer = 32767.0F / largest;
+  for (size_t i = 0; i < count; ++i) {
+    block.integers[i] = static_cast<int32_t>(std::nearbyint(x[i] * to_integer));
+    EXPECT_LE(std::abs(block.integers[i]), 32767);
+  }
+  block.scale = largest * (1 / (32767.0F * 512.0F));
+  return block;
+}
+
+float product_as_told(const WeightMatrix& w, uint32_t row, const float* x) {
+  std::array<float, 16> lanes{};
+  for (size_t first = 0; first < w.cols; first += 32) {
+    const RoundedBlock inputs = round_block(x + first, 32);
+    const size_t at = row * size_t{w.cols} + first;
+    const float scale = e8m0_to_float(static_cast<uint8_t>(w.scales[at / 32]));
+    for (size_t quarter = 0; quarter < 4; ++quarter) {
+      int64_t sum = 0;
+      for (size_t i = 8 * quarter; i < 8 * quarter + 8; ++i) {
+        const auto both = static_cast<uint8_t>(w.values[(at + i) / 2]);
+        const auto code = static_cast<uint8_t>(i % 2 == 0 ? both & 15 : both >> 4);
+        sum += static_cast<int64_t>(512 * e2m1_to_float(code)) * inputs.integers[i];
+      }
+      float& lane = lanes[first % 128 / 8 + quarter];
+      lane = std::fma(static_cast<float>(sum), scale * inputs.scale, lane);
+    }
+  }
+  for (size_t stride = 8; stride > 0; stride /= 2) {
+    for (size_t lane = 0; lane < stride; ++lane) lanes[lane] += lanes[lane + stride];
+  }
+  return lanes[0];
+}
+
+class FixedPointShapes : public testing::TestWithParam<uint32_t> {};
+
+TEST_P(FixedPointShapes, ComputesWhatIsWrittenDownToTheBitForAnyNumberOfTokens) {
+  if (!fuses_multiply_and_add()) GTEST_SKIP() << "this machine rounds between multiplying and adding";
+  const uint32_t cols = GetParam();
+  constexpr uint32_t kRows = 37;
+  constexpr size_t kMostTokens = 100;
+  const auto stored = random_matrix(kRows, cols, 1);
+  const auto x = random_tokens(kMostTokens, cols);
+  const auto fixed = rounded(x, kMostTokens, cols);
+  std::vector<float> expected(kMostTokens * kRows);
+  for (size_t t = 0; t < kMostTokens; ++t) {
+    for (uint32_t r = 0; r < kRows; ++r)
+      expected[t * kRows + r] = product_as_told(stored.matrix, r, x.data() + t * cols);
+  }
+  for (const size_t tokens : {size_t{1}, size_t{2}, size_t{3}, size_t{6}, size_t{7}, kMostTokens}) {
+    std::vector<float> y(tokens * kRows);
+    fixed_matmul_rows(stored.matrix, 0, kRows, fixed.data(), tokens, y.data(), kRows);
+    EXPECT_TRUE(std::equal(y.begin(), y.end(), expected.begin())) << tokens << " tokens";
+  }
+}
+
+TEST_P(FixedPointShapes, IsNearTheProductInDoubleArithmetic) {
+  const uint32_t cols = GetParam();
+  constexpr uint32_t kRows = 11;
+  const auto stored = random_matrix(kRows, cols);
+  const auto x = random_tokens(2, cols);
+  std::vector<float> y(2 * kRows);
+  fixed_matmul_rows(stored.matrix, 0, kRows, rounded(x, 2, cols).data(), 2, y.data(), kRows);
+  std::vector<float> row(cols);
+  for (uint32_t r = 0; r < kRows; ++r) {
+    decode_row(stored.matrix, r, row.data());
+    for (size_t t = 0; t < 2; ++t) {
+      double sum = 0;
+      double allowed = 0;  // half a step of every block, times its weights; and float32's own rounding
+      for (uint32_t c = 0; c < cols; ++c) {
+        const float* block = x.data() + t * cols + c / 32 * 32;
+        double largest = 0;
+        for (size_t i = 0; i < 32; ++i) largest = std::max(largest, std::abs(double{block[i]}));
+        sum += double{row[c]} * double{block[c % 32]};
+        allowed += std::abs(double{row[c]}) * largest * (0.5 / 32767 + 1e-6);
+      }
+      EXPECT_NEAR(y[t * kRows + r], sum, allowed) << r << "," << t;
+    }
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Columns, FixedPointShapes, testing::Values(32, 64, 96, 128, 160, 512, 544, 1056));
+
+TEST(FixedPoint, RowRangesAndStridesAddressTheSameProducts) {
+  constexpr uint32_t kRows = 40;
+  constexpr uint32_t kCols = 256;
+  const auto stored = random_matrix(kRows, kCols);
+  const auto fixed = rounded(random_tokens(3, kCols), 3, kCols);
+  std::vector<float> packed(3 * kRows);
+  fixed_matmul_rows(stored.matrix, 0, kRows, fixed.data(), 3, packed.data(), kRows);
+  std::vector<float> strided(3 * 100, -1.0F);
+  fixed_matmul_rows(stored.matrix, 5, 22, fixed.data(), 3, strided.data(), 100);
+  for (size_t i = 0; i < strided.size(); ++i) {
+    const bool inside = i % 100 >= 5 && i % 100 < 22;
+    EXPECT_EQ(strided[i], inside ? packed[i / 100 * kRows + i % 100] : -1.0F) << i;
+  }
+}
+
+TEST(FixedPoint, ABlockOfZerosOrNextToNothingIsZero) {
+  const auto stored = random_matrix(4, 64);
+  for (const float value : {0.0F, -0.0F, 0x1p-149F, 0x1p-101F}) {
+    std::vector<float> y(4, -1.0F);
+    fixed_matmul_rows(stored.matrix, 0, 4, rounded(std::vector<float>(64, value), 1, 64).data(), 1, y.data(),
+                      4);
+    EXPECT_EQ(y, std::vector<float>(4, 0.0F)) << value;
+  }
+}
+
+// What is not a number must not become one.
+TEST(FixedPoint, InfinityAndNanStayWhatNoNumberIs) {
+  const auto stored = random_matrix(4, 128);
+  for (const float value : {std::numeric_limits<float>::infinity(), -std::numeric_limits<float>::infinity(),
+                            std::numeric_limits<float>::quiet_NaN()}) {
+    for (const size_t place : {0U, 31U, 77U, 127U}) {
+      auto x = random_tokens(2, 128);
+      x[place] = value;
+      std::vector<float> y(8);
+      fixed_matmul_rows(stored.matrix, 0, 4, rounded(x, 2, 128).data(), 2, y.data(), 4);
+      for (size_t r = 0; r < 4; ++r) {
+        EXPECT_TRUE(std::isnan(y[r])) << place;
+        EXPECT_TRUE(std::isfinite(y[4 + r])) << place;
+      }
+    }
+  }
+}
+
+TEST(FixedPoint, AScaleThatIsNanIsNoNumberAndTheSmallestOneIsExact) {
+  Stored stored = random_matrix(2, 128);
+  stored.scales.assign(stored.scales.size(), std::byte{0});  // 2^-127
+  stored.scales[5] = std::byte{255};                         // of the second row
+  const std::vector<float> x(128, 1.0F);
+  std::vector<float> y(2);
+  fixed_matmul_rows(stored.matrix, 0, 2, rounded(x, 1, 128).data(), 1, y.data(), 2);
+  std::vector<float> row(128);
+  decode_row(stored.matrix, 0, row.data());
+  double sum = 0;
+  for (const float value : row) sum += value;
+  EXPECT_NEAR(std::ldexp(y[0], 100), std::ldexp(sum, 100), 1e-6);
+  EXPECT_FALSE(std::isfinite(y[1]));
+}
+
+}  // namespace
+}  // namespace sluice
