@@ -47,7 +47,7 @@ class Live:
 
 
 class LiveTest(ServerTest):
-    arguments = ("--cache", "25%")
+    arguments = ("--cache", "25%", "--parallel", "1")
 
     def test_shows_what_happened(self):
         live = Live(self.server)
