@@ -13,6 +13,7 @@
 
 HWY_BEFORE_NAMESPACE();
 namespace sluice::HWY_NAMESPACE {
+namespace {
 
 // Rows that stay in a core's cache between being scored and being added up: 64 KB of them at 512 columns.
 constexpr size_t kBlockRows = 32;
@@ -107,6 +108,7 @@ void attend_on_target(const float* q, size_t heads, std::span<const float* const
   for (; h < heads; ++h) attend_group<1>(q + h * width, rows, width, scale, sinks + h, out + h * width);
 }
 
+}  // namespace
 }  // namespace sluice::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();
 

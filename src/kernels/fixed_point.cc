@@ -17,6 +17,7 @@
 
 HWY_BEFORE_NAMESPACE();
 namespace sluice::HWY_NAMESPACE {
+namespace {
 
 constexpr size_t kBlocksPerGroup = kGroupCols / kBlockCols;
 
@@ -217,6 +218,7 @@ void product_of_tokens(const WeightMatrix& w, size_t row_begin, size_t row_end, 
   }
 }
 
+}  // namespace
 }  // namespace sluice::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();
 

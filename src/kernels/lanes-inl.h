@@ -7,6 +7,9 @@
 // keeps the sixteen in several vectors ("parts"), so that targets with fused multiply-add agree to the bit.
 // Even and odd columns lie in separate vectors because that is how they come out of what is stored: two
 // nibbles to a byte, two E4M3 to a half word, two bf16 to a word.
+//
+// Sources that include this keep what is theirs in an anonymous namespace: all of them open the same namespace per
+// target, where two classes of one name are one class for the linker, and the wrong functions are called.
 
 #include <array>
 #include <cstddef>

@@ -16,6 +16,7 @@
 
 HWY_BEFORE_NAMESPACE();
 namespace sluice::HWY_NAMESPACE {
+namespace {
 
 // A tile of outputs has its partial sums in registers: 24 of 32, or 12 of 16.
 constexpr size_t kTileRows = 4;
@@ -200,6 +201,7 @@ void product_with_tokens(const WeightMatrix& w, size_t row_begin, size_t row_end
   }
 }
 
+}  // namespace
 }  // namespace sluice::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();
 

@@ -14,6 +14,7 @@
 
 HWY_BEFORE_NAMESPACE();
 namespace sluice::HWY_NAMESPACE {
+namespace {
 
 constexpr size_t kRows = 4;  // at once: as many chains of additions, and each value of x loaded once for all
 // How far ahead rows are fetched, at least: the machine's own prefetchers stop at every page.
@@ -59,6 +60,7 @@ void product_of_rows(const WeightMatrix& w, size_t row_begin, size_t row_end, co
   });
 }
 
+}  // namespace
 }  // namespace sluice::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();
 

@@ -12,6 +12,7 @@
 
 HWY_BEFORE_NAMESPACE();
 namespace sluice::HWY_NAMESPACE {
+namespace {
 
 constexpr size_t kMostStreams = 16;
 
@@ -40,6 +41,7 @@ void mix_streams_on_target(const float* post, const float* comb, size_t count, c
   }
 }
 
+}  // namespace
 }  // namespace sluice::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();
 

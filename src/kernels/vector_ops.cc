@@ -13,6 +13,7 @@
 
 HWY_BEFORE_NAMESPACE();
 namespace sluice::HWY_NAMESPACE {
+namespace {
 namespace hn = hwy::HWY_NAMESPACE;
 
 float dot_product(const float* HWY_RESTRICT a, const float* HWY_RESTRICT b, size_t n) {
@@ -60,6 +61,7 @@ void swiglu_vector(const float* gate, const float* up, float limit, size_t n, fl
   if (i < n) store_some(compute(load_some(gate + i, n - i), load_some(up + i, n - i)), y + i, n - i);
 }
 
+}  // namespace
 }  // namespace sluice::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();
 
