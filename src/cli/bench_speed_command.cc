@@ -26,6 +26,7 @@ struct BenchSpeedOptions {
   std::optional<uint64_t> new_tokens;
   std::string route_trace;
   uint64_t seed = 1;
+  bool gathers_experts = false;
   bool json = false;
 };
 
@@ -75,6 +76,7 @@ class SpeedBench {
     run.seed = options_.seed;
     run.held_tokens = options_.held_tokens;
     run.sequences = options_.model.parallel;
+    run.gathers_experts = options_.gathers_experts;
     run.cancel = cancel;
     run.prompt_tokens =
         options_.prompt_tokens.value_or(options_.decodes ? kDecodePromptTokens : kPrefillTokens);
@@ -158,6 +160,8 @@ CLI::App* add_command(CLI::App& bench, const char* name, const char* what, Bench
                      "tokens to decode of each, the first half of them uncounted; default: 64")
         ->check(CLI::Range(4, 1 << 24).description(""))
         ->type_name("N");
+    command->add_flag("--no-overlap", options.gathers_experts,
+                      "compute a layer's experts when all are there, not each as it arrives");
   }
   command
       ->add_option("--route-trace", options.route_trace,

@@ -41,13 +41,19 @@ class Stopwatch {
   PartTimes::Times taken_{};
 };
 
-// Lets a model follow a script for as long as this lives.
+// Lets a model run as the options say for as long as this lives.
 class Follows {
  public:
-  Follows(Model& model, const RouteScript* script) : model_(model) { model_.follow(script); }
+  Follows(Model& model, const SpeedRunOptions& options) : model_(model) {
+    model_.follow(options.routes);
+    model_.gather_experts(options.gathers_experts);
+  }
   Follows(const Follows&) = delete;
   Follows& operator=(const Follows&) = delete;
-  ~Follows() { model_.follow(nullptr); }
+  ~Follows() {
+    model_.follow(nullptr);
+    model_.gather_experts(false);
+  }
 
  private:
   Model& model_;
@@ -59,7 +65,7 @@ class SpeedRunner {
   SpeedRunner(Engine& engine, const SpeedRunOptions& options)
       : loaded_(engine.loaded()),
         options_(options),
-        follows_(*loaded_.model, options.routes),
+        follows_(*loaded_.model, options),
         watch_(engine),
         streams_(loaded_.sizes.pass_tokens() * loaded_.model->streams_width()),
         logits_(options.sequences * vocabulary()) {}

@@ -19,6 +19,7 @@ struct SpeedRunOptions {
   size_t sequences = 1;         // of that kind, each with other ids: prompts one by one, decoded together
   uint64_t seed = 1;            // of the ids
   const TraceRoutes* routes = nullptr;  // null: the model's own routers
+  bool gathers_experts = false;         // Model::gather_experts
   std::function<void(uint64_t tokens_done, uint64_t tokens_total)> on_progress;  // may be empty
   std::stop_token cancel;
 };

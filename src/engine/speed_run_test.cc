@@ -120,6 +120,31 @@ TEST(SpeedRun, GoesOnFromAContextThatItPretends) {
   EXPECT_EQ(run->decode.sample.tokens, 2U);
 }
 
+// The ids are chosen by the logits: had they changed, so would have what is asked for.
+TEST(SpeedRun, AsksForTheSameExpertsWhenItGathersThem) {
+  EngineOptions engine_options;
+  engine_options.model_folder = SLUICE_SOURCE_DIR "/models/tiny-v4";
+  engine_options.cache = CacheSize{.percent = 25};
+  engine_options.threads = 1;
+  engine_options.context_tokens = 64;
+  engine_options.policy = "lru";
+  engine_options.prefetch = PrefetchMode::kOff;  // what is guessed in time is a matter of time
+  std::vector<StreamCounters> spent;
+  for (const bool gathers : {false, true}) {
+    const auto engine = Engine::open(engine_options);
+    ASSERT_TRUE(engine.has_value()) << engine.error().message;
+    SpeedRunOptions options;
+    options.new_tokens = 32;
+    options.gathers_experts = gathers;
+    const auto run = run_for_speed(**engine, options);
+    ASSERT_TRUE(run.has_value()) << run.error().message;
+    spent.push_back(run->decode.sample.spent);
+  }
+  EXPECT_EQ(spent[0].hits, spent[1].hits);
+  EXPECT_EQ(spent[0].misses, spent[1].misses);
+  EXPECT_EQ(spent[0].read_bytes, spent[1].read_bytes);
+}
+
 TEST(SpeedRun, SaysWhenTheContextIsTooSmallAndWhenItWasCancelled) {
   const auto engine = open_tiny(8);
   ASSERT_TRUE(engine);

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <vector>
 
+#include "experts/gathered_request.h"
 #include "kernels/activations.h"
 #include "kernels/matmul.h"
 #include "kernels/vector_ops.h"
@@ -219,6 +220,8 @@ Status expert_block(const ForwardContext& context, const RoutedExperts& experts,
   SLUICE_ASSIGN(ExpertRequest request, batch.is_sweep() ? experts.store.sweep(layer, assignment.used())
                                                         : experts.store.request(layer, assignment.used()));
   guess_next_layers(context, experts, layer, x, batch);
+  const bool can_gather = !batch.is_sweep() && experts.store.capacity_slots() >= request.remaining();
+  if (context.gathers_experts && can_gather) request = gathered(std::move(request));
   {
     const PartTimer timer(context, PassPart::kSharedExpert, layer);  // while the others are read
     run_expert(context, weights.shared_expert, x, batch.rows(), y);

@@ -56,6 +56,7 @@ struct ForwardContext {
   ForwardObserver* observer;            // of the pass's parts; may be null
   const RouteScript* script = nullptr;  // may be null: the routers decide
   Numerics numerics = Numerics::kExact;
+  bool gathers_experts = false;  // see Model::gather_experts
 };
 
 // Tells the observer, if there is one, how long a part of a pass took: from here to the end of the scope.

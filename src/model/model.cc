@@ -78,7 +78,7 @@ uint64_t Model::workspace_bytes(const ModelConfig& config, size_t max_chunk_toke
 }
 
 ForwardContext Model::context(ForwardObserver* parts) {
-  return {parts_.config, *parts_.pool, workspace_, parts, script_, parts_.numerics};
+  return {parts_.config, *parts_.pool, workspace_, parts, script_, parts_.numerics, gathers_experts_};
 }
 
 Status Model::check_rows(size_t tokens) const {

@@ -74,6 +74,10 @@ class Model {
 
   // From now on `script`, which must outlive its use, says which experts are used; null: the routers do.
   void follow(const RouteScript* script) { script_ = script; }
+  // Whether a layer's experts are computed when all of them are there, instead of each as it arrives: to
+  // measure what the latter is worth. Sweeps, and stores with too few slots to hold a layer's experts, are as
+  // ever.
+  void gather_experts(bool gathers) { gathers_experts_ = gathers; }
 
   // logits [count, V] of the tokens after those whose streams [count, hc, D] are given.
   void logits(const float* streams, size_t count, float* logits);
@@ -110,6 +114,7 @@ class Model {
   Workspace workspace_;
   size_t max_chunk_tokens_;
   const RouteScript* script_ = nullptr;
+  bool gathers_experts_ = false;
   SweptRoutes swept_;
   Rope window_rope_;      // layers that see the window only
   Rope compressed_rope_;  // layers with a compressor

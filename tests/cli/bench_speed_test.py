@@ -39,6 +39,11 @@ class BenchSpeed(ProgramTest):
         for line in ("tokens/s", "waiting", "routed experts", "touched per token", "reached"):
             self.assertIn(line, text)
 
+    def test_what_the_overlap_is_worth_can_be_measured(self):
+        options = ("-m", TINY, "--cache", "25%", "-n", "8", "--policy", "lru", "--prefetch", "off", "--json")
+        found = [self.json_of("bench", "decode", *options, *more) for more in ((), ("--no-overlap",))]
+        self.assertEqual(*((run["hits"], run["misses"]) for run in found))
+
     def test_a_trace_leads_the_routing(self):
         trace = self.folder / "trace.csv"
         self.run_program("run", "-m", TINY, "-q", "--no-heat", "-n", "8", "--trace", trace, "Once upon a time")

@@ -1,6 +1,9 @@
 """sluice plan: where memory goes; and that a run keeps to it."""
 
+import contextlib
+import json
 import os
+import pathlib
 import resource
 import subprocess
 
@@ -83,3 +86,50 @@ class KeepsThePlan(ProgramTest):
         model = self.folder / "model"
         self.text_of("synth", model, "--width", "tiny", "--layers", 20, "--vocab", 129280)
         self.check("-m", model, "--context", 900, "--cache", "5%", "--chunk", 16)
+
+
+@contextlib.contextmanager
+def control_group(limit_bytes):
+    """A memory control group, version 1 or 2, with nothing in it yet; None where the system grants none."""
+    group = None
+    for parent, limit_file in (("/sys/fs/cgroup/memory", "memory.limit_in_bytes"), ("/sys/fs/cgroup", "memory.max")):
+        folder = pathlib.Path(parent, f"sluice-test-{os.getpid()}")
+        with contextlib.suppress(OSError):
+            folder.mkdir()
+            group = folder
+            (folder / limit_file).write_text(str(limit_bytes))
+            break
+        if group:  # made, but it cannot hold memory
+            group.rmdir()
+            group = None
+    try:
+        yield group
+    finally:
+        if group:
+            group.rmdir()
+
+
+class KeepsThePlanInAControlGroup(ProgramTest):
+    """The kernel kills what exceeds its group's limit."""
+
+    def run_in(self, group, *arguments):
+        def enter():
+            (group / "cgroup.procs").write_text(str(os.getpid()))
+        return subprocess.run([SLUICE, *map(str, arguments)], capture_output=True, cwd=self.folder, env=environment(),
+                              preexec_fn=enter)
+
+    def test_a_run_fits_the_group_that_its_plan_fits(self):
+        options = ("-m", TINY, "--context", 900, "--cache", "30%")
+        total_bytes = self.json_of("plan", "--json", "--no-measure", *options)["memory_plan"]["total_bytes"]
+        limit_bytes = int(total_bytes * TOLERANCE)
+        with control_group(limit_bytes) as group:
+            if not group:
+                self.skipTest("the system grants no memory control group; KeepsThePlan holds the same by other limits")
+            plan = self.run_in(group, "plan", "--json", "--no-measure", *options)
+            self.assertEqual(plan.returncode, 0, plan.stderr)
+            self.assertLessEqual(json.loads(plan.stdout)["memory_plan"]["available_bytes"], limit_bytes)
+            done = self.run_in(group, "run", "--seed", 1, "-n", 150, "--json", *options, "Once upon a time " * 40)
+            self.assertEqual(done.returncode, 0, done.stderr)
+            refused = self.run_in(group, "run", "-n", 1, *options[:-1], "100%", "Once")
+            self.assertEqual(refused.returncode, 5, refused.stderr)
+            self.assertRegex(refused.stderr.decode(), "--cache")
