@@ -42,7 +42,7 @@ class BenchSpeed(ProgramTest):
     def test_what_the_overlap_is_worth_can_be_measured(self):
         options = ("-m", TINY, "--cache", "25%", "-n", "8", "--policy", "lru", "--prefetch", "off", "--json")
         found = [self.json_of("bench", "decode", *options, *more) for more in ((), ("--no-overlap",))]
-        self.assertEqual(*((run["hits"], run["misses"]) for run in found))
+        self.assertEqual(*((run["hit_rate"], run["read_bytes_per_token"]) for run in found))
 
     def test_a_trace_leads_the_routing(self):
         trace = self.folder / "trace.csv"
