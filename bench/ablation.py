@@ -126,8 +126,8 @@ def main():
                     continue
                 print(f"round {turn + 1} of {options.rounds}: {name}", file=sys.stderr)
                 found[name].append(measure(options, arguments, group))
-    if options.json:
-        pathlib.Path(options.json).write_text(json.dumps(found, indent=1))
+                if options.json:
+                    pathlib.Path(options.json).write_text(json.dumps(found, indent=1))
     heads = ["variant", "tokens/s", "hits", "read per token", "waiting", "device busy", "of the disk's rate"]
     rows = [row_of(name, runs) for name, runs in found.items() if runs]
     for cells in (heads, ["---"] * len(heads), *rows):
