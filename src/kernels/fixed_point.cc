@@ -89,29 +89,24 @@ HWY_INLINE void products_of_rows(const WeightMatrix& w, size_t row, const FixedG
       for (auto& sum : parts) sum = hn::Zero(FloatTag());
     }
   }
-  const auto add = [&](const MXFP4Group(&weights)[kRows], size_t g) HWY_ATTR {
+  const auto add = [&](const auto& weights_of_row, size_t g) HWY_ATTR {
     for (size_t h = 0; h < kParts; ++h) {
       FixedPart decoded[kRows];
-      for (size_t r = 0; r < kRows; ++r) decoded[r] = decode_fixed(weights[r], h);
+      for (size_t r = 0; r < kRows; ++r) decoded[r] = decode_fixed(weights_of_row(r), h);
       for (size_t t = 0; t < kTokens; ++t) {
         const FixedPart inputs = load_fixed(x[t * groups + g], h);
         for (size_t r = 0; r < kRows; ++r) sums[r][t][h] = add_fixed(decoded[r], inputs, sums[r][t][h]);
       }
     }
   };
-  MXFP4Group weights[kRows];
   const size_t whole = w.cols / kGroupCols;
   for (size_t g = 0; g < whole; ++g) {
-    for (size_t r = 0; r < kRows; ++r) {
-      weights[r] = rows[r].whole(g);
-      hwy::Prefetch(weights[r].codes + kPrefetchBytes);
-    }
-    add(weights, g);
+    for (const MXFP4Groups& row_weights : rows) hwy::Prefetch(row_weights.whole(g).codes + kPrefetchBytes);
+    add([&](size_t r) HWY_ATTR { return rows[r].whole(g); }, g);
   }
   if (const size_t rest_blocks = w.cols / kBlockCols % kBlocksPerGroup; rest_blocks > 0) {
-    uint8_t codes[kRows][kMXFP4GroupBytes];
-    for (size_t r = 0; r < kRows; ++r) weights[r] = rows[r].rest(whole, rest_blocks, codes[r]);
-    add(weights, whole);
+    uint8_t codes[kMXFP4GroupBytes];
+    add([&](size_t r) { return rows[r].rest(whole, rest_blocks, codes); }, whole);
   }
   for (size_t t = 0; t < kTokens; ++t) {
     for (size_t r = 0; r < kRows; ++r) y[t * y_stride + r] = sum_of_lanes(sums[r][t]);

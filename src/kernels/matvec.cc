@@ -28,10 +28,15 @@ constexpr size_t rows_at_once(size_t tokens) {
 // How far ahead rows are fetched, at least: the machine's own prefetchers stop at every page.
 constexpr size_t kPrefetchBytes = 8192;
 
+// So many whole groups of rows, each of `group_bytes`.
+size_t bytes_ahead(size_t group_bytes) {
+  return group_bytes * std::max<size_t>(1, kPrefetchBytes / std::max<size_t>(1, group_bytes));
+}
+
 // y[t * y_stride + r] of kRows rows from `row` on and kTokens tokens.
 template <class Row, size_t kRows, size_t kTokens>
 HWY_INLINE void products_of_rows(const WeightMatrix& w, size_t row, const float* HWY_RESTRICT x,
-                                 size_t x_stride, float* y, size_t y_stride) {
+                                 size_t x_stride, size_t ahead_bytes, float* y, size_t y_stride) {
   Floats sums[kRows][kTokens][kParts];
   const auto rows = [&]<size_t... r>(std::index_sequence<r...>) {
     return std::array<Row, kRows>{Row(w, row + r)...};
@@ -43,9 +48,6 @@ HWY_INLINE void products_of_rows(const WeightMatrix& w, size_t row, const float*
     }
   }
   const size_t blocks = w.cols / kBlockCols;
-  const size_t group_bytes = kRows * blocks * Row::kBlockBytes;
-  const size_t ahead_bytes =
-      group_bytes * std::max<size_t>(1, kPrefetchBytes / std::max<size_t>(1, group_bytes));
   for (size_t b = 0; b < blocks; ++b) {
     Pair inputs[kTokens][kParts];
     for (size_t t = 0; t < kTokens; ++t) {
@@ -75,10 +77,12 @@ void products_of_tokens(const WeightMatrix& w, size_t row_begin, size_t row_end,
                         size_t x_stride, float* y, size_t y_stride) {
   constexpr size_t kRows = rows_at_once(kTokens);
   with_row_type(w.format, [&]<class Row> {
+    const size_t ahead_bytes = bytes_ahead(kRows * (w.cols / kBlockCols) * Row::kBlockBytes);
     size_t row = row_begin;
     for (; row + kRows <= row_end; row += kRows)
-      products_of_rows<Row, kRows, kTokens>(w, row, x, x_stride, y + row, y_stride);
-    for (; row < row_end; ++row) products_of_rows<Row, 1, kTokens>(w, row, x, x_stride, y + row, y_stride);
+      products_of_rows<Row, kRows, kTokens>(w, row, x, x_stride, ahead_bytes, y + row, y_stride);
+    for (; row < row_end; ++row)
+      products_of_rows<Row, 1, kTokens>(w, row, x, x_stride, ahead_bytes, y + row, y_stride);
   });
 }
 
