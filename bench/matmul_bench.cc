@@ -57,17 +57,17 @@ void matmul_of_tokens_fast(benchmark::State& state) {
 const std::vector<std::string> kShape = {"rows", "cols", "tokens", "threads"};
 BENCHMARK_CAPTURE(matmul_of_tokens, mxfp4, WeightFormat::kMXFP4)
     ->ArgNames(kShape)
-    ->ArgsProduct({{2048}, {4096}, {4, 32, 128, 512}, {1, 2}})
+    ->ArgsProduct({{2048}, {4096}, {2, 4, 8, 32, 128, 512}, {1, 2}})
     ->ArgsProduct({{4096}, {2048}, {128}, {1, 2}})
     ->UseRealTime();
 BENCHMARK(matmul_of_tokens_fast)
     ->ArgNames(kShape)
-    ->ArgsProduct({{2048}, {4096}, {4, 32, 128, 512}, {1, 2}})
+    ->ArgsProduct({{2048}, {4096}, {2, 4, 8, 32, 128, 512}, {1, 2}})
     ->ArgsProduct({{4096}, {2048}, {128}, {1, 2}})
     ->UseRealTime();
 BENCHMARK_CAPTURE(matmul_of_tokens, fp8, WeightFormat::kFP8)
     ->ArgNames(kShape)
-    ->ArgsProduct({{2048}, {4096}, {32, 128, 512}, {1, 2}})
+    ->ArgsProduct({{2048}, {4096}, {2, 4, 8, 32, 128, 512}, {1, 2}})
     ->UseRealTime();
 
 }  // namespace

@@ -3,10 +3,10 @@
 #include <benchmark/benchmark.h>
 
 #include <cstdint>
-#include <numeric>
+#include <span>
 #include <vector>
 
-#include "base/thread_pool.h"
+#include "base/read_memory.h"
 #include "kernels/activations.h"
 #include "kernels/fixed_point.h"
 #include "kernels/matmul.h"
@@ -19,20 +19,8 @@ constexpr size_t kReadBytes = size_t{96} << 20;  // beyond every cache
 
 void memory_reads(benchmark::State& state) {
   ThreadPool pool(static_cast<size_t>(state.range(0)));
-  constexpr size_t kGrainWords = 32768;
   const std::vector<uint64_t> words(kReadBytes / sizeof(uint64_t), 1);
-  std::vector<uint64_t> sums(words.size() / kGrainWords);
-  for (auto _ : state) {
-    pool.parallel_for(sums.size(), 1, [&](size_t begin, size_t) {
-      const uint64_t* from = words.data() + begin * kGrainWords;
-      uint64_t partial[64] = {};  // as many as keep a core's loads in flight
-      for (size_t i = 0; i < kGrainWords; i += 64) {
-        for (size_t j = 0; j < 64; ++j) partial[j] += from[i + j];
-      }
-      sums[begin] = std::accumulate(std::begin(partial), std::end(partial), uint64_t{0});
-    });
-    benchmark::DoNotOptimize(sums.data());
-  }
+  for (auto _ : state) benchmark::DoNotOptimize(read_memory(pool, std::as_bytes(std::span(words))));
   state.SetBytesProcessed(state.iterations() * static_cast<int64_t>(kReadBytes));
 }
 

@@ -10,7 +10,7 @@
 namespace sluice {
 
 // `copies` matrices one behind the other, so that going through them in turn reads from memory and not from a
-// cache. Codes are finite in every format.
+// cache. Codes are finite in every format, and no float is so small that machines take long over it.
 class StoredMatrices {
  public:
   StoredMatrices(WeightFormat format, uint32_t rows, uint32_t cols, size_t copies)
@@ -22,6 +22,9 @@ class StoredMatrices {
         scales_(weight_scales_bytes(format, rows, cols) * copies, std::byte{122}) {
     std::mt19937 random(1);
     for (auto& value : values_) value = static_cast<std::byte>(random() & 0x3b);
+    const size_t float_bytes = format == WeightFormat::kF32 ? 4 : format == WeightFormat::kBF16 ? 2 : 0;
+    for (size_t i = 1; float_bytes > 0 && i * float_bytes <= values_.size(); ++i)
+      values_[i * float_bytes - 1] = std::byte{0x3f};  // near one
   }
 
   WeightMatrix next() {

@@ -1,11 +1,9 @@
-// What lies between products: element-wise arithmetic and attention over one head's rows, at
-// DeepSeek-V4-Flash's widths, on one thread.
+// What lies between products: element-wise arithmetic at DeepSeek-V4-Flash's widths, on one thread.
 #include <benchmark/benchmark.h>
 
 #include <cstddef>
 #include <vector>
 
-#include "kernels/attend.h"
 #include "kernels/vector_ops.h"
 
 namespace sluice {
@@ -47,24 +45,6 @@ void swiglus(benchmark::State& state) {
   count_elements(state, n);
 }
 BENCHMARK(swiglus)->Arg(2048);
-
-// One head: a query against `rows` rows of 512.
-void attention_of_a_head(benchmark::State& state) {
-  constexpr size_t kWidth = 512;
-  const auto count = static_cast<size_t>(state.range(0));
-  const std::vector<float> stored(count * kWidth, 0.01F);
-  std::vector<const float*> rows;
-  for (size_t i = 0; i < count; ++i) rows.push_back(stored.data() + i * kWidth);
-  const std::vector<float> q(kWidth, 0.5F);
-  std::vector<float> scores(count);
-  std::vector<float> out(kWidth);
-  for (auto _ : state) {
-    attend(q.data(), rows, kWidth, 0.04F, 0.0F, scores.data(), out.data());
-    benchmark::DoNotOptimize(out.data());
-  }
-  state.SetBytesProcessed(state.iterations() * static_cast<int64_t>(stored.size() * sizeof(float)));
-}
-BENCHMARK(attention_of_a_head)->ArgName("rows")->Arg(128)->Arg(640)->Arg(4096);
 
 }  // namespace
 }  // namespace sluice

@@ -3,6 +3,7 @@
 
 #include "base/fail.h"
 #include "cli/bench_io_command.h"
+#include "cli/bench_memory_command.h"
 #include "cli/bench_speed_command.h"
 #include "cli/commands.h"
 
@@ -12,7 +13,8 @@ Command add_bench_command(CLI::App& app) {
   auto* bench = app.add_subcommand("bench", "measure what this machine gives");
   bench->require_subcommand(1);
   std::vector<std::pair<const CLI::App*, Command>> commands;
-  for (const auto add : {add_bench_io_command, add_bench_decode_command, add_bench_prefill_command}) {
+  for (const auto add : {add_bench_io_command, add_bench_memory_command, add_bench_decode_command,
+                         add_bench_prefill_command}) {
     Command command = add(*bench);
     CLI::App* parser = bench->get_subcommands([](CLI::App*) { return true; }).back();
     parser->fallthrough();  // to the options that every command has

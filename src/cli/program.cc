@@ -32,6 +32,7 @@ constexpr const char* kOverview =
     "  sluice synth DIR                          write a checkpoint of random weights, to measure with\n"
     "  sluice replay --trace FILE                which experts are best kept in memory\n"
     "  sluice bench io                           what the disk gives to the engine's own reader\n"
+    "  sluice bench memory                       what plain reading of memory brings\n"
     "\n"
     "These use the small model in models/tiny-v4. Name another one with -m FOLDER or $SLUICE_MODEL,\n"
     "and say how much memory its experts may take with --cache 8GB or --cache 25%.\n"

@@ -7,7 +7,7 @@
 
 #include "base/fail.h"
 #include "base/memory.h"
-#include "base/thread_pool.h"
+#include "base/read_memory.h"
 #include "experts/slot_layout.h"
 #include "kernels/matmul.h"
 
@@ -22,7 +22,6 @@ constexpr auto kMeasureFor = std::chrono::milliseconds(100);
 // Larger than caches, so that weights come from memory as they do in a model.
 constexpr uint32_t kProbeRows = 32768;
 constexpr uint32_t kProbeCols = 4096;
-constexpr size_t kMemoryGrainBytes = 1 << 20;
 
 struct HitPoint {
   double share;
@@ -67,19 +66,6 @@ double kernel_rate(ThreadPool& pool, std::span<const std::byte> bytes) {
   return rate_of(bytes.size(), [&] { matmul(pool, matrix, x.data(), 1, y.data()); });
 }
 
-double memory_rate(ThreadPool& pool, std::span<const std::byte> bytes) {
-  const size_t grains = bytes.size() / kMemoryGrainBytes;
-  std::vector<uint64_t> sums(grains);  // each range writes its own, so that no compiler leaves reading out
-  return rate_of(grains * kMemoryGrainBytes, [&] {
-    pool.parallel_for(grains, 1, [&](size_t begin, size_t end) {
-      for (size_t grain = begin; grain < end; ++grain) {
-        const auto* const words = reinterpret_cast<const uint64_t*>(bytes.data() + grain * kMemoryGrainBytes);
-        for (size_t i = 0; i < kMemoryGrainBytes / sizeof(uint64_t); ++i) sums[grain] += words[i];
-      }
-    });
-  });
-}
-
 uint64_t nanoseconds(double bytes, double bytes_per_second) {
   return bytes_per_second > 0 ? static_cast<uint64_t>(bytes / bytes_per_second * 1e9) : 0;
 }
@@ -111,6 +97,10 @@ TokenCost expected_cost(const TokenWork& work, const MachineRates& rates, double
   cost.least_tokens_per_second = per_second(cost.read_ns + cost.compute_ns);
   cost.most_tokens_per_second = per_second(std::max(cost.read_ns, cost.compute_ns));
   return cost;
+}
+
+double memory_rate(ThreadPool& pool, std::span<const std::byte> bytes) {
+  return rate_of(bytes.size(), [&] { read_memory(pool, bytes); });
 }
 
 Result<MachineRates> measure_rates(const Checkpoint& checkpoint, const ExpertCatalog& catalog,

@@ -1,9 +1,12 @@
 // What a token will cost on a machine: from figures that take a second to measure, before anything is loaded.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+#include <span>
 
 #include "base/extent.h"
+#include "base/thread_pool.h"
 #include "checkpoint/checkpoint.h"
 #include "experts/catalog.h"
 #include "sluice/result.h"
@@ -42,6 +45,10 @@ struct TokenCost {
 double expected_hit_rate(double capacity_share);
 
 TokenCost expected_cost(const TokenWork& work, const MachineRates& rates, double capacity_share);
+
+// What plain reading of `bytes`, more than caches hold, brings all threads of a pool, in bytes per second.
+// Measures for about a tenth of a second.
+double memory_rate(ThreadPool& pool, std::span<const std::byte> bytes);
 
 // Measures for about half a second, with the checkpoint's own experts; `probe` says how their disk is read.
 // kNotFound when a file has gone; errors as probe_files (storage/read_probe.h).

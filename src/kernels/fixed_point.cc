@@ -4,6 +4,7 @@
 #include <hwy/cache_control.h>
 
 #include <algorithm>
+#include <array>
 #include <bit>
 #include <cstring>
 #include <limits>
@@ -67,36 +68,67 @@ void round_row(const float* x, size_t cols, FixedGroup* groups) {
   round_group(rest, groups[whole]);
 }
 
-// ---- one token: a weight is decoded in a register and used at once
+// ---- one token or a few: a weight is decoded in registers and multiplied at once with every token
 
 // Ahead of what is read: on a busy machine its own prefetchers alone brought half as much.
 constexpr size_t kPrefetchBytes = 2048;
+constexpr size_t kFewTokens = 6;
 
-// Row after row, as they lie in memory; several rows at once were fetched more slowly.
-HWY_INLINE float product_of_row(const WeightMatrix& w, size_t row, const FixedGroup* HWY_RESTRICT x) {
-  const MXFP4Groups weights(w, row);
-  Floats sums[kParts];
-  for (auto& sum : sums) sum = hn::Zero(FloatTag());
-  const auto add = [&](const MXFP4Group& group, const FixedGroup& inputs) HWY_ATTR {
-    for (size_t h = 0; h < kParts; ++h)
-      sums[h] = add_fixed(decode_fixed(group, h), load_fixed(inputs, h), sums[h]);
+// y[t * y_stride + r] of kRows rows from `row` on; x [kTokens][groups].
+template <size_t kRows, size_t kTokens>
+HWY_INLINE void products_of_rows(const WeightMatrix& w, size_t row, const FixedGroup* HWY_RESTRICT x,
+                                 float* y, size_t y_stride) {
+  const auto rows = [&]<size_t... r>(std::index_sequence<r...>) {
+    return std::array<MXFP4Groups, kRows>{MXFP4Groups(w, row + r)...};
+  }
+  (std::make_index_sequence<kRows>());
+  const size_t groups = fixed_groups_of(w.cols);
+  Floats sums[kRows][kTokens][kParts];
+  for (auto& tokens : sums) {
+    for (auto& parts : tokens) {
+      for (auto& sum : parts) sum = hn::Zero(FloatTag());
+    }
+  }
+  const auto add = [&](const auto& weights_of_row, size_t g) HWY_ATTR {
+    for (size_t h = 0; h < kParts; ++h) {
+      FixedPart decoded[kRows];
+      for (size_t r = 0; r < kRows; ++r) decoded[r] = decode_fixed(weights_of_row(r), h);
+      for (size_t t = 0; t < kTokens; ++t) {
+        const FixedPart inputs = load_fixed(x[t * groups + g], h);
+        for (size_t r = 0; r < kRows; ++r) sums[r][t][h] = add_fixed(decoded[r], inputs, sums[r][t][h]);
+      }
+    }
   };
   const size_t whole = w.cols / kGroupCols;
   for (size_t g = 0; g < whole; ++g) {
-    const MXFP4Group group = weights.whole(g);
-    hwy::Prefetch(group.codes + kPrefetchBytes);
-    add(group, x[g]);
+    for (const MXFP4Groups& row_weights : rows) hwy::Prefetch(row_weights.whole(g).codes + kPrefetchBytes);
+    add([&](size_t r) HWY_ATTR { return rows[r].whole(g); }, g);
   }
   if (const size_t rest_blocks = w.cols / kBlockCols % kBlocksPerGroup; rest_blocks > 0) {
     uint8_t codes[kMXFP4GroupBytes];
-    add(weights.rest(whole, rest_blocks, codes), x[whole]);
+    add([&](size_t r) { return rows[r].rest(whole, rest_blocks, codes); }, whole);
   }
-  return sum_of_lanes(sums);
+  for (size_t t = 0; t < kTokens; ++t) {
+    for (size_t r = 0; r < kRows; ++r) y[t * y_stride + r] = sum_of_lanes(sums[r][t]);
+  }
 }
 
-void product_of_token(const WeightMatrix& w, size_t row_begin, size_t row_end, const FixedGroup* x,
-                      float* y) {
-  for (size_t row = row_begin; row < row_end; ++row) y[row] = product_of_row(w, row, x);
+// One token's rows one after the other, as they lie in memory: several at once were fetched more slowly.
+template <size_t kTokens>
+void products_of_tokens(const WeightMatrix& w, size_t row_begin, size_t row_end, const FixedGroup* x,
+                        float* y, size_t y_stride) {
+  constexpr size_t kRows = kTokens > 1 && (HWY_TARGET <= HWY_AVX3 || HWY_ARCH_ARM) ? 2 : 1;
+  size_t row = row_begin;
+  for (; row + kRows <= row_end; row += kRows) products_of_rows<kRows, kTokens>(w, row, x, y + row, y_stride);
+  for (; row < row_end; ++row) products_of_rows<1, kTokens>(w, row, x, y + row, y_stride);
+}
+
+using FewProducts = void (*)(const WeightMatrix&, size_t, size_t, const FixedGroup*, float*, size_t);
+
+template <size_t... kCounts>
+FewProducts products_of(size_t tokens, std::index_sequence<kCounts...>) {
+  static constexpr FewProducts kProducts[] = {products_of_tokens<kCounts + 1>...};
+  return kProducts[tokens - 1];
 }
 
 // ---- many tokens: a step of columns is decoded once and multiplied with every token
@@ -210,6 +242,10 @@ class RowBlock {
 
 void product_of_tokens(const WeightMatrix& w, size_t row_begin, size_t row_end, const FixedGroup* x,
                        size_t tokens, float* y, size_t y_stride) {
+  if (tokens >= 1 && tokens <= kFewTokens) {
+    products_of(tokens, std::make_index_sequence<kFewTokens>())(w, row_begin, row_end, x, y, y_stride);
+    return;
+  }
   const size_t groups = fixed_groups_of(w.cols);
   for (size_t first = 0; first < tokens; first += kBatchTokens) {
     RowBlock block(x + first * groups, std::min(kBatchTokens, tokens - first), groups);
@@ -226,7 +262,6 @@ HWY_AFTER_NAMESPACE();
 namespace sluice {
 
 HWY_EXPORT(round_row);
-HWY_EXPORT(product_of_token);
 HWY_EXPORT(product_of_tokens);
 
 void round_to_fixed(const float* x, size_t cols, FixedGroup* groups) {
@@ -235,11 +270,7 @@ void round_to_fixed(const float* x, size_t cols, FixedGroup* groups) {
 
 void fixed_matmul_rows(const WeightMatrix& w, size_t row_begin, size_t row_end, const FixedGroup* x,
                        size_t tokens, float* y, size_t y_stride) {
-  if (tokens == 1) {
-    HWY_DYNAMIC_DISPATCH(product_of_token)(w, row_begin, row_end, x, y);
-  } else {
-    HWY_DYNAMIC_DISPATCH(product_of_tokens)(w, row_begin, row_end, x, tokens, y, y_stride);
-  }
+  HWY_DYNAMIC_DISPATCH(product_of_tokens)(w, row_begin, row_end, x, tokens, y, y_stride);
 }
 
 }  // namespace sluice

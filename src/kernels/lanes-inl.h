@@ -8,8 +8,9 @@
 // Even and odd columns lie in separate vectors because that is how they come out of what is stored: two
 // nibbles to a byte, two E4M3 to a half word, two bf16 to a word.
 //
-// Sources that include this keep what is theirs in an anonymous namespace: all of them open the same namespace per
-// target, where two classes of one name are one class for the linker, and the wrong functions are called.
+// Sources that include this keep what is theirs in an anonymous namespace: all of them open the same
+// namespace per target, where two classes of one name are one class for the linker, and the wrong functions
+// are called.
 
 #include <array>
 #include <cstddef>

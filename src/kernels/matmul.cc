@@ -225,8 +225,8 @@ constexpr size_t kSmallProduct = size_t{1} << 18;
 
 void matmul_rows(const WeightMatrix& w, size_t row_begin, size_t row_end, const float* x, size_t x_stride,
                  size_t tokens, float* y, size_t y_stride) {
-  if (tokens == 1 && w.cols % kBlockCols == 0) {
-    matvec_rows(w, row_begin, row_end, x, y);
+  if (tokens <= most_matvec_tokens() && w.cols % kBlockCols == 0) {
+    matvec_rows(w, row_begin, row_end, x, x_stride, tokens, y, y_stride);
   } else {
     HWY_DYNAMIC_DISPATCH(product_with_tokens)(w, row_begin, row_end, x, x_stride, tokens, y, y_stride);
   }

@@ -99,6 +99,26 @@ TEST_P(MatmulFormats, BitsDoNotDependOnTokensThreadsOrPlace) {
   EXPECT_EQ(again, together);
 }
 
+// Some counts are multiplied in registers, others by way of panels; every row at the end of a group too.
+TEST_P(MatmulFormats, AsManyTokensAsThereAreHaveTheBitsThatEachHasAlone) {
+  constexpr uint32_t kRows = 11;
+  constexpr uint32_t kCols = 288;
+  constexpr size_t kStride = 300;
+  constexpr size_t kMostTokens = 20;
+  const auto stored = random_matrix(GetParam(), kRows, kCols, 1);
+  const auto x = random_floats(kMostTokens * kStride);
+  std::vector<float> alone(kMostTokens * kRows);
+  for (size_t t = 0; t < kMostTokens; ++t)
+    matmul_rows(stored.matrix, 0, kRows, x.data() + t * kStride, kStride, 1, alone.data() + t * kRows, kRows);
+  for (size_t tokens = 0; tokens <= kMostTokens; ++tokens) {
+    std::vector<float> expected = alone;
+    std::fill(expected.begin() + static_cast<ptrdiff_t>(tokens * kRows), expected.end(), -1.0F);
+    std::vector<float> y(alone.size(), -1.0F);
+    matmul_rows(stored.matrix, 0, kRows, x.data(), kStride, tokens, y.data(), kRows);
+    EXPECT_EQ(y, expected) << tokens << " tokens";
+  }
+}
+
 TEST_P(MatmulFormats, RowRangesAndStridesAddressTheSameProducts) {
   constexpr uint32_t kRows = 40;
   constexpr uint32_t kCols = 64;
@@ -164,8 +184,8 @@ TEST_P(MatmulFormats, AddsInTheOrderThatIsWrittenDownWhateverTheWidthOfVectors) 
   constexpr size_t kMostTokens = 100;
   const auto x = random_floats(kMostTokens * cols);
   std::vector<float> row(cols);
-  for (const size_t tokens :
-       {size_t{1}, size_t{2}, size_t{3}, size_t{5}, size_t{6}, size_t{7}, kMostTokens}) {
+  for (const size_t tokens : {size_t{1}, size_t{2}, size_t{3}, size_t{4}, size_t{5}, size_t{6}, size_t{7},
+                              size_t{8}, size_t{9}, kMostTokens}) {
     std::vector<float> y(tokens * kRows);
     matmul_rows(stored.matrix, 0, kRows, x.data(), cols, tokens, y.data(), kRows);
     for (uint32_t r = 0; r < kRows; ++r) {

@@ -1,5 +1,5 @@
-// Products of stored weights with one token: bound by memory, so that a weight is decoded in a register and
-// used at once.
+// Products of stored weights with one token or a few: a weight is decoded in a register and multiplied at
+// once with as many tokens as have their sums there too.
 #pragma once
 
 #include <cstddef>
@@ -8,8 +8,13 @@
 
 namespace sluice {
 
-// y[r] = sum over c of w[r, c] * x[c] for rows [row_begin, row_end); to the bit what matmul_rows makes of
-// many tokens. w.cols must be a multiple of 32. Runs on the calling thread.
-void matvec_rows(const WeightMatrix& w, size_t row_begin, size_t row_end, const float* x, float* y);
+// Of how many tokens this is the fastest way, on the vectors in use: 2 or more.
+size_t most_matvec_tokens();
+
+// y[t * y_stride + r] = sum over c of w[r, c] * x[t * x_stride + c] for rows [row_begin, row_end) and t <
+// tokens; to the bit what matmul_rows makes of many tokens. w.cols must be a multiple of 32. Runs on the
+// calling thread.
+void matvec_rows(const WeightMatrix& w, size_t row_begin, size_t row_end, const float* x, size_t x_stride,
+                 size_t tokens, float* y, size_t y_stride);
 
 }  // namespace sluice
