@@ -25,9 +25,6 @@ struct OwnRows {
   std::byte* row(size_t index) const { return first + index * stride_bytes; }
 };
 
-// Of a row's heads, when there are no rows for every thread. One: with more, each would fetch the rows again.
-constexpr size_t kPartsPerThread = 1;
-
 // The sublayer's arrays.
 struct Arrays {
   const float* qr = nullptr;  // [rows, q_lora]: normalised query latent
@@ -101,11 +98,11 @@ void collect_rows(const ModelConfig& config, LayerStates states, const Arrays& a
   for (uint64_t block = 0; block < visible; ++block) rows.push_back(compressed.row(block));
 }
 
-// Heads that a thread lets attend together: as many as leave work for all threads, since every thread that
-// has some of a row's heads goes through what the row sees once.
+// Heads that a thread lets attend together: as many as leave work for all threads, since every part of a
+// row's heads goes through all that the row sees.
 size_t heads_together(const ForwardContext& context, size_t row_count) {
   const size_t groups = (context.config.num_attention_heads + kAttendHeads - 1) / kAttendHeads;
-  const size_t parts = std::clamp<size_t>(kPartsPerThread * context.pool.threads() / row_count, 1, groups);
+  const size_t parts = std::clamp<size_t>(context.pool.threads() / row_count, 1, groups);
   return (groups + parts - 1) / parts * kAttendHeads;
 }
 
