@@ -5,7 +5,8 @@
 #include <vector>
 
 #include "kernels/attend.h"
-#include "kernels/score_rows.h"
+#include "kernels/index_scores.h"
+#include "kernels/rows_testing.h"
 #include "kernels/top_k.h"
 
 namespace sluice {
@@ -21,52 +22,53 @@ std::vector<float> random_floats(size_t count) {
   return values;
 }
 
-std::vector<const float*> rows_of(const std::vector<float>& values, size_t width) {
-  std::vector<const float*> rows;
-  for (size_t at = 0; at < values.size(); at += width) rows.push_back(values.data() + at);
-  return rows;
+// What memory brings and what is computed, as rates.
+void set_counters(benchmark::State& state, double row_values, double flops_per_value) {
+  const auto format = static_cast<RowFormat>(state.range(1));
+  state.SetLabel(row_format_name(format));
+  state.counters["FLOP/s"] =
+      benchmark::Counter(row_values * flops_per_value, benchmark::Counter::kIsIterationInvariantRate);
+  state.counters["rows/s"] =
+      benchmark::Counter(row_values * element_bytes(format), benchmark::Counter::kIsIterationInvariantRate,
+                         benchmark::Counter::kIs1000);
 }
+
+const std::vector<int64_t> kFormats = {static_cast<int64_t>(RowFormat::kF32),
+                                       static_cast<int64_t>(RowFormat::kF16),
+                                       static_cast<int64_t>(RowFormat::kBF16)};
 
 // 64 heads over range(0) rows of 512; 640 rows are a full window and the blocks that an indexer picks.
 void attend_rows(benchmark::State& state) {
   constexpr size_t kWidth = 512;
   const auto count = static_cast<size_t>(state.range(0));
-  const std::vector<float> values = random_floats(count * kWidth);
-  const std::vector<const float*> rows = rows_of(values, kWidth);
+  const StoredRows rows(static_cast<RowFormat>(state.range(1)), random_floats(count * kWidth), kWidth);
   const std::vector<float> q = random_floats(kHeads * kWidth);
   const std::vector<float> sinks(kHeads);
   std::vector<float> out(kHeads * kWidth);
   for (auto _ : state) {
-    for (size_t h = 0; h < kHeads; h += kAttendHeads) {
-      attend(q.data() + h * kWidth, kAttendHeads, rows, kWidth, 0.05F, sinks.data() + h,
-             out.data() + h * kWidth);
-    }
+    attend(q.data(), kHeads, rows.view(), kWidth, 0.05F, sinks.data(), out.data());
     benchmark::DoNotOptimize(out.data());
   }
-  state.counters["FLOP/s"] = benchmark::Counter(4.0 * kHeads * kWidth * static_cast<double>(count),
-                                                benchmark::Counter::kIsIterationInvariantRate);
+  set_counters(state, static_cast<double>(count * kWidth), 4.0 * kHeads);
 }
-BENCHMARK(attend_rows)->Arg(128)->Arg(640)->Arg(8192);
+BENCHMARK(attend_rows)->ArgsProduct({{128, 640, 8192}, kFormats});
 
 // The indexer's 64 heads over range(0) keys of 128: a context of four times as many tokens.
 void score_keys(benchmark::State& state) {
   constexpr size_t kWidth = 128;
-  constexpr size_t kAtOnce = 64;
   const auto count = static_cast<size_t>(state.range(0));
-  const std::vector<float> values = random_floats(count * kWidth);
-  const std::vector<const float*> rows = rows_of(values, kWidth);
+  const StoredRows keys(static_cast<RowFormat>(state.range(1)), random_floats(count * kWidth), kWidth);
   const std::vector<float> q = random_floats(kHeads * kWidth);
-  std::vector<float> scores(kHeads * kAtOnce);
+  std::vector<float> packed(packed_queries_floats(kHeads, kWidth));
+  std::vector<float> scores(count);
   for (auto _ : state) {
-    for (size_t first = 0; first < count; first += kAtOnce) {
-      score_rows(q.data(), kHeads, std::span(rows).subspan(first, kAtOnce), kWidth, scores.data(), kAtOnce);
-    }
+    pack_queries(q.data(), q.data(), kHeads, kWidth, packed.data());
+    index_scores(packed.data(), kHeads, kWidth, keys.view(), scores.data());
     benchmark::DoNotOptimize(scores.data());
   }
-  state.counters["FLOP/s"] = benchmark::Counter(2.0 * kHeads * kWidth * static_cast<double>(count),
-                                                benchmark::Counter::kIsIterationInvariantRate);
+  set_counters(state, static_cast<double>(count * kWidth), 2.0 * kHeads);
 }
-BENCHMARK(score_keys)->Arg(1 << 13)->Arg(1 << 15)->Arg(1 << 18);
+BENCHMARK(score_keys)->ArgsProduct({{1 << 13, 1 << 15, 1 << 18}, kFormats});
 
 // The 512 best of range(0).
 void best_of(benchmark::State& state) {

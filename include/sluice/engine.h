@@ -55,7 +55,8 @@ struct EngineOptions {
   std::optional<CacheSize> cache;  // kDirect; unset: what the machine has left, at most all experts
   size_t threads = 0;              // that compute; 0: one per core
   Numerics numerics = Numerics::kExact;
-  ReaderKind reader = ReaderKind::kAuto;  // kDirect and kResident: what reads experts
+  RowFormat row_format = RowFormat::kF32;  // of what sequences keep: 16 bits an element halve kv_bytes
+  ReaderKind reader = ReaderKind::kAuto;   // kDirect and kResident: what reads experts
   std::string policy;  // kDirect: "forecast", "lru" or "decayed-frequency"; empty: the first of them
   // Every expert that is read is compared with the checkpoint's digests (sluice checksum). Opening fails with
   // kNotFound when there are none.

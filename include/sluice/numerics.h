@@ -1,5 +1,7 @@
-// How products of stored weights with activations are computed.
+// How products of stored weights with activations are computed, and how a sequence's rows are stored.
 #pragma once
+
+#include <cstdint>
 
 namespace sluice {
 
@@ -12,6 +14,22 @@ enum class Numerics {
 
 constexpr const char* numerics_name(Numerics numerics) {
   return numerics == Numerics::kExact ? "exact" : "fast";
+}
+
+// Elements of the rows that a sequence keeps: window, compressed rows, the indexer's keys. A row is rounded
+// once, to the nearest, when it is computed; with each, bits are the same as with any number of threads and
+// tokens in a chunk.
+enum class RowFormat : uint8_t {
+  kF32,
+  kF16,   // 11 bits of precision. Rows are normalised: they stay far from the format's range
+  kBF16,  // 8 bits
+};
+
+constexpr const char* row_format_name(RowFormat format) {
+  return format == RowFormat::kF32 ? "f32" : format == RowFormat::kF16 ? "f16" : "bf16";
+}
+constexpr uint32_t element_bytes(RowFormat format) {
+  return format == RowFormat::kF32 ? 4 : 2;
 }
 
 }  // namespace sluice

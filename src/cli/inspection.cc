@@ -38,7 +38,7 @@ Status measure_memory(const ExpertCatalog& catalog, uint64_t dense_bytes, uint64
   SLUICE_ASSIGN(const EngineSizes sizes, settle_sizes(options, found.config));
   found.context_tokens = sizes.context_tokens;
   const auto kv_bytes = [&](uint64_t tokens) {
-    return SequenceState::bytes_when_full(Model::state_shape(found.config), tokens);
+    return SequenceState::bytes_when_full(Model::state_shape(found.config, RowFormat::kF32), tokens);
   };
   found.kv_bytes_1000 = kv_bytes(1000);
   found.kv_bytes_full = kv_bytes(found.config.max_position_embeddings);

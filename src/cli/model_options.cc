@@ -42,6 +42,11 @@ Status check_tokenizer(const std::filesystem::path& folder) {
               folder.string());
 }
 
+RowFormat row_format_of(const std::string& name) {
+  if (name == "f16") return RowFormat::kF16;
+  return name == "bf16" ? RowFormat::kBF16 : RowFormat::kF32;
+}
+
 }  // namespace
 
 void add_model_option(CLI::App& app, ModelOptions& options) {
@@ -81,6 +86,11 @@ void add_streaming_options(CLI::App& app, ModelOptions& options) {
                  "what is read ahead: likely (default; guesses too), certain, or off")
       ->check(CLI::IsMember({"likely", "certain", "off"}).description(""))
       ->type_name("WHAT")
+      ->group("Model");
+  app.add_option("--kv", options.kv,
+                 "how what a context keeps is stored: f32 (default), f16 or bf16, which halve its memory")
+      ->check(CLI::IsMember({"f32", "f16", "bf16"}).description(""))
+      ->type_name("FORMAT")
       ->group("Model");
   app.add_option("--read-threads", options.read_threads,
                  "threads that load, and read experts without io_uring; default: 8")
@@ -130,6 +140,7 @@ Result<EngineOptions> engine_options(const ModelOptions& options) {
   engine.stream = stream_mode_of(options.stream);
   engine.threads = options.threads;
   engine.numerics = options.numerics == "fast" ? Numerics::kFast : Numerics::kExact;
+  engine.row_format = row_format_of(options.kv);
   engine.policy = options.policy;
   engine.verify_reads = options.verify_reads;
   if (!options.no_heat) engine.heat_folder = heat_folder();

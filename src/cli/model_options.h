@@ -24,6 +24,7 @@ struct ModelOptions {
   bool no_heat = false;
   std::string prefetch;  // empty: all
   std::string numerics = "exact";
+  std::string kv = "f32";
   size_t threads = 0;
   size_t read_threads = 8;
   uint64_t context_tokens = 0;

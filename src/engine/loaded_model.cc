@@ -88,8 +88,8 @@ Result<std::unique_ptr<LoadedModel>> LoadedModel::load(const EngineOptions& opti
   loaded->warm_up();
   loaded->pool = std::make_unique<ThreadPool>(loaded->sizes.threads);
   ModelParts parts{
-      config,          std::move(weights), &loaded->expert_storage, loaded->store.get(), loaded->pool.get(),
-      options.numerics};
+      config,           std::move(weights), &loaded->expert_storage, loaded->store.get(), loaded->pool.get(),
+      options.numerics, options.row_format};
   SLUICE_ASSIGN(auto model, Model::create(std::move(parts), loaded->sizes.pass_tokens()));
   loaded->model.emplace(std::move(model));
   return loaded;

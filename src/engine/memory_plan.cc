@@ -130,7 +130,8 @@ Result<MemoryPlan> plan_memory(const EngineOptions& options, const EngineSizes& 
   plan.available_bytes = available_bytes;
   plan.dense_bytes = dense_bytes;
   plan.kv_bytes =
-      options.sessions * SequenceState::bytes_when_full(Model::state_shape(config), sizes.context_tokens);
+      options.sessions *
+      SequenceState::bytes_when_full(Model::state_shape(config, options.row_format), sizes.context_tokens);
   plan.workspace_bytes =
       Model::workspace_bytes(config, sizes.pass_tokens()) + Stepper::buffer_bytes(config, sizes);
   plan.program_bytes = program_bytes(options, sizes, config, catalog);

@@ -58,7 +58,8 @@ TEST_F(MemoryPlanOfTinyV4, CountsEveryPart) {
   const auto made = plan(direct("50%"), kUnknown);
   ASSERT_TRUE(made.has_value());
   EXPECT_EQ(made->dense_bytes, kDenseBytes);
-  EXPECT_EQ(made->kv_bytes, SequenceState::bytes_when_full(Model::state_shape(config_), 4096));
+  EXPECT_EQ(made->kv_bytes,
+            SequenceState::bytes_when_full(Model::state_shape(config_, RowFormat::kF32), 4096));
   EXPECT_GE(made->workspace_bytes, Model::workspace_bytes(config_, 512));
   EXPECT_EQ(made->experts, kExperts);
   EXPECT_EQ(made->slots, kExperts / 2);

@@ -53,8 +53,7 @@ Result<PerplexityResult> perplexity(LoadedModel& loaded, const PerplexityText& t
   const uint64_t predicted = text.ids.size() - 1;
   std::vector<float> streams(model.max_chunk_tokens() * width);
   std::vector<float> logits(vocab);
-  SLUICE_ASSIGN(auto state,
-                SequenceState::create(Model::state_shape(model.config()), std::min(text.window, predicted)));
+  SLUICE_ASSIGN(auto state, SequenceState::create(model.state_shape(), std::min(text.window, predicted)));
   PerplexityResult result;
   double nll_sum = 0;
   while (result.tokens < predicted) {

@@ -96,7 +96,7 @@ TEST_F(Perplexity, OfLogitsReadPlainly) {
   const auto result = perplexity(*loaded_, text_, {});
   ASSERT_TRUE(result.has_value());
   Model& model = *loaded_->model;
-  auto state = SequenceState::create(Model::state_shape(model.config()), 4);
+  auto state = SequenceState::create(model.state_shape(), 4);
   ASSERT_TRUE(state.has_value());
   std::vector<float> streams(4 * model.streams_width()), logits(4 * 256);
   ASSERT_TRUE(model.extend(*state, std::span(text_.ids).first(4), streams.data()).has_value());

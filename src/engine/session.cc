@@ -20,9 +20,8 @@ const char* finish_reason_name(FinishReason reason) {
 }
 
 Result<Session> Engine::new_session() {
-  const ModelConfig& config = loaded_->checkpoint.config();
   SLUICE_ASSIGN(auto sequence,
-                SequenceState::create(Model::state_shape(config), loaded_->sizes.context_tokens));
+                SequenceState::create(loaded_->model->state_shape(), loaded_->sizes.context_tokens));
   if (!stepper_) stepper_ = std::make_unique<Stepper>(*loaded_->model, loaded_->sizes);
   return Session(
       std::make_unique<Session::State>(Session::State{*loaded_, *stepper_, std::move(sequence), {}}));

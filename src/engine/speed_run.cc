@@ -85,8 +85,8 @@ class SpeedRunner {
                   loaded_.sizes.context_tokens);
     }
     for (size_t i = 0; i < options_.sequences; ++i) {
-      SLUICE_ASSIGN(auto state, SequenceState::create(Model::state_shape(loaded_.model->config()),
-                                                      loaded_.sizes.context_tokens));
+      SLUICE_ASSIGN(auto state,
+                    SequenceState::create(loaded_.model->state_shape(), loaded_.sizes.context_tokens));
       state.pretend(options_.held_tokens, options_.seed + i);
       sequences_.push_back({std::move(state), Sampler({.seed = options_.seed + i})});
     }

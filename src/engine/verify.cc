@@ -125,7 +125,9 @@ class Verifier {
  public:
   Verifier(LoadedModel& loaded, const std::function<void(const VerifyRow&)>& on_row)
       : model_(*loaded.model), on_row_(on_row) {
-    report_.numerics = model_.numerics();
+    // Rows of 16 bits are rounding that fast numerics' bounds are for.
+    const bool rounds = model_.numerics() == Numerics::kFast || model_.row_format() != RowFormat::kF32;
+    report_.numerics = rounds ? Numerics::kFast : Numerics::kExact;
   }
 
   Status run_case(const ReferenceCase& reference) {
@@ -138,8 +140,8 @@ class Verifier {
 
   Status run_greedy(const GreedyCase& greedy, size_t number) {
     VerifyRow row{fmt::format("greedy {}", number), "decode", "ids"};
-    SLUICE_ASSIGN(auto state, new_state(Model::state_shape(model_.config()),
-                                        greedy.prompt_ids.size() + greedy.output_ids.size()));
+    SLUICE_ASSIGN(auto state,
+                  new_state(model_.state_shape(), greedy.prompt_ids.size() + greedy.output_ids.size()));
     std::vector<float> logits(model_.config().vocab_size);
     SLUICE_TRY(feed(state, greedy.prompt_ids, logits));
     for (size_t step = 0; step < greedy.output_ids.size() && greedy.margins[step] >= kDecisiveMargin;
@@ -183,7 +185,7 @@ class Verifier {
     const size_t width = model_.streams_width();
     CaseObserver observer(reference);
     std::vector<float> streams(tokens * width);
-    SLUICE_ASSIGN(auto state, new_state(Model::state_shape(model_.config()), tokens));
+    SLUICE_ASSIGN(auto state, new_state(model_.state_shape(), tokens));
     SLUICE_TRY(in_chunks(tokens, schedule, [&](size_t begin, size_t count) {
       return model_.extend(state, std::span(reference.ids).subspan(begin, count),
                            streams.data() + begin * width, &observer);
@@ -213,7 +215,7 @@ class Verifier {
     const size_t tokens = reference.ids.size() - 1;  // the last one has no next token
     const size_t width = model_.streams_width();
     std::vector<float> mtp_streams(tokens * width);
-    SLUICE_ASSIGN(auto state, new_state(Model::mtp_state_shape(model_.config()), tokens));
+    SLUICE_ASSIGN(auto state, new_state(model_.mtp_state_shape(), tokens));
     SLUICE_TRY(in_chunks(tokens, schedule, [&](size_t begin, size_t count) {
       return model_.extend_mtp(state, streams.data() + begin * width,
                                std::span(reference.ids).subspan(begin + 1, count),
@@ -232,8 +234,7 @@ class Verifier {
   // The variants' greedy continuation: each step's logits, fed with the reference's own ids.
   Status run_greedy_logits(const ReferenceCase& reference) {
     const std::span prompt = std::span(reference.ids).first(reference.greedy_prompt_tokens);
-    SLUICE_ASSIGN(auto state, new_state(Model::state_shape(model_.config()),
-                                        prompt.size() + reference.greedy_ids.size()));
+    SLUICE_ASSIGN(auto state, new_state(model_.state_shape(), prompt.size() + reference.greedy_ids.size()));
     std::vector<float> logits(model_.config().vocab_size);
     ErrorMeter error;
     SLUICE_TRY(feed(state, prompt, logits));

@@ -39,7 +39,7 @@ struct VerifyRow {
 };
 
 struct VerifyReport {
-  Numerics numerics = Numerics::kExact;  // whose bounds were applied: those the model was opened with
+  Numerics numerics = Numerics::kExact;  // whose bounds were applied: fast also for rows of 16 bits
   std::vector<VerifyRow> rows;
   // Every bounded quantity is within its bound, and there is at least one.
   bool within() const;

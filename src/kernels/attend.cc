@@ -2,6 +2,11 @@
 
 #include <algorithm>
 #include <cmath>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "kernels/vector_ops.h"
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "kernels/attend.cc"
@@ -10,12 +15,13 @@
 #include "hwy/contrib/math/math-inl.h"
 #include "hwy/highway.h"
 #include "kernels/score_rows-inl.h"
+#include "kernels/widen_row-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace sluice::HWY_NAMESPACE {
 namespace {
 
-// Rows that stay in a core's cache between being scored and being added up: 64 KB of them at 512 columns.
+// Rows that stay in a core's cache until all heads have scored them and added them up: 64 KB at 512 columns.
 constexpr size_t kBlockRows = 32;
 
 // Softmax over what has been seen so far, of one head.
@@ -74,38 +80,42 @@ void add_columns(std::span<const float* const> rows, const float (&weights)[kHea
   for (size_t h = 0; h < kHeads; ++h) columns.store(sums[h], out + h * width);
 }
 
+// What kHeads heads make of a block of rows, in addition to those before it.
 template <size_t kHeads>
-void attend_group(const float* q, std::span<const float* const> rows, size_t width, float scale,
-                  const float* sinks, float* out) {
+void attend_block(const float* q, std::span<const float* const> block, size_t width, float scale,
+                  HeadSoftmax* softmax, float* out) {
   const size_t lanes = hn::Lanes(ScoreTag());
-  HeadSoftmax softmax[kHeads];
-  for (size_t h = 0; h < kHeads; ++h) softmax[h] = {sinks[h], 1};
-  std::fill_n(out, kHeads * width, 0.0F);
   float weights[kHeads][kBlockRows];
   float kept[kHeads];
-  for (size_t begin = 0; begin < rows.size(); begin += kBlockRows) {
-    const auto block = rows.subspan(begin, std::min(kBlockRows, rows.size() - begin));
-    score_rows_on_target(q, kHeads, block, width, weights[0], kBlockRows);
-    for (size_t h = 0; h < kHeads; ++h) {
-      std::fill(weights[h] + block.size(), weights[h] + kBlockRows, -INFINITY);
-      kept[h] = weigh_block(scale, weights[h], softmax[h]);
-    }
-    size_t c = 0;
-    for (; c + lanes <= width; c += lanes) add_columns(block, weights, kept, VectorColumns{c}, width, out);
-    if (c < width) add_columns(block, weights, kept, SomeColumns{c, width - c}, width, out);
-  }
+  score_rows_on_target(q, kHeads, block, width, weights[0], kBlockRows);
   for (size_t h = 0; h < kHeads; ++h) {
-    const float share = 1 / softmax[h].total;
-    for (size_t c = 0; c < width; ++c) out[h * width + c] *= share;
+    std::fill(weights[h] + block.size(), weights[h] + kBlockRows, -INFINITY);
+    kept[h] = weigh_block(scale, weights[h], softmax[h]);
   }
+  size_t c = 0;
+  for (; c + lanes <= width; c += lanes) add_columns(block, weights, kept, VectorColumns{c}, width, out);
+  if (c < width) add_columns(block, weights, kept, SomeColumns{c, width - c}, width, out);
 }
 
-void attend_on_target(const float* q, size_t heads, std::span<const float* const> rows, size_t width,
-                      float scale, const float* sinks, float* out) {
-  size_t h = 0;
-  for (; h + kAttendHeads <= heads; h += kAttendHeads)
-    attend_group<kAttendHeads>(q + h * width, rows, width, scale, sinks + h, out + h * width);
-  for (; h < heads; ++h) attend_group<1>(q + h * width, rows, width, scale, sinks + h, out + h * width);
+void attend_on_target(const float* q, size_t heads, const Rows& rows, size_t width, float scale,
+                      const float* sinks, float* out) {
+  std::vector<HeadSoftmax> softmax(heads);
+  for (size_t h = 0; h < heads; ++h) softmax[h] = {sinks[h], 1};
+  const size_t scratch_floats = rows.format == RowFormat::kF32 ? 0 : kBlockRows * width;
+  const auto scratch = std::make_unique_for_overwrite<float[]>(scratch_floats);
+  std::fill_n(out, heads * width, 0.0F);
+  for (size_t begin = 0; begin < rows.size(); begin += kBlockRows) {
+    const float* widened[kBlockRows];
+    const size_t count = std::min(kBlockRows, rows.size() - begin);
+    for (size_t r = 0; r < count; ++r)
+      widened[r] = widen_row(rows.format, rows.rows[begin + r], width, scratch.get() + r * width);
+    const std::span<const float* const> block(widened, count);
+    size_t h = 0;
+    for (; h + kAttendHeads <= heads; h += kAttendHeads)
+      attend_block<kAttendHeads>(q + h * width, block, width, scale, &softmax[h], out + h * width);
+    for (; h < heads; ++h) attend_block<1>(q + h * width, block, width, scale, &softmax[h], out + h * width);
+  }
+  for (size_t h = 0; h < heads; ++h) scale_in_place(1 / softmax[h].total, width, out + h * width);
 }
 
 }  // namespace
@@ -118,8 +128,8 @@ namespace {
 HWY_EXPORT(attend_on_target);
 }
 
-void attend(const float* q, size_t heads, std::span<const float* const> rows, size_t width, float scale,
-            const float* sinks, float* out) {
+void attend(const float* q, size_t heads, const Rows& rows, size_t width, float scale, const float* sinks,
+            float* out) {
   HWY_DYNAMIC_DISPATCH(attend_on_target)(q, heads, rows, width, scale, sinks, out);
 }
 

@@ -1,4 +1,5 @@
-// The inner loops of score_rows for one SIMD target; included once per target by what uses them.
+// Dot products of several queries with several rows, for one SIMD target; included once per target by what
+// uses them.
 #if defined(SLUICE_KERNELS_SCORE_ROWS_INL_H_) == defined(HWY_TARGET_TOGGLE)
 #ifdef SLUICE_KERNELS_SCORE_ROWS_INL_H_
 #undef SLUICE_KERNELS_SCORE_ROWS_INL_H_
@@ -81,6 +82,8 @@ inline void score_tile(const float* const* HWY_RESTRICT queries, const float* co
     sums_of_four(sums[q][0], sums[q][1], sums[q][2], sums[q][3], scores[q]);
 }
 
+// scores[q * stride + r] = sum over c of queries[q * width + c] * rows[r][c], for q < query_count; every
+// score is summed in an order that depends on `width` alone. scores: stride >= rows.size().
 inline void score_rows_on_target(const float* queries, size_t query_count, std::span<const float* const> rows,
                                  size_t width, float* scores, size_t stride) {
   for (size_t r = 0; r < rows.size(); r += kTileRows) {

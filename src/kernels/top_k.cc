@@ -16,46 +16,71 @@ uint32_t key_of(float score) {
   return (bits & 0x80000000U) != 0 ? ~bits : bits | 0x80000000U;
 }
 
-// The k-th largest key, 1 <= k <= scores.size(): digit after digit, the highest first, by counting.
-uint32_t kth_largest(std::span<const float> scores, size_t k) {
-  constexpr std::array<std::pair<uint32_t, uint32_t>, 3> kDigits = {{{21, 11}, {10, 11}, {0, 10}}};
-  uint32_t known = 0;  // the digits found so far
-  uint32_t mask = 0;   // where they stand
-  std::array<uint32_t, 2048> counts{};
-  for (const auto& [shift, bits] : kDigits) {
-    counts.fill(0);
-    const uint32_t digit_mask = (1U << bits) - 1;
-    for (const float score : scores) {
-      const uint32_t key = key_of(score);
-      if ((key & mask) == known) ++counts[(key >> shift) & digit_mask];
+// Digits of a key, the highest first.
+struct Digit {
+  uint32_t shift, bits;
+  uint32_t of(uint32_t key) const { return key >> shift & ((1U << bits) - 1); }
+};
+constexpr std::array<Digit, 3> kDigits = {{{21, 11}, {10, 11}, {0, 10}}};
+
+// Finds the k largest of `count` keys digit after digit: at each, most of what is undecided falls away.
+class Selection {
+ public:
+  explicit Selection(size_t k) : wanted_(k) { chosen_.resize(k + 1); }
+
+  // key(i) and index(i) of `count` undecided ones, in the order of their indices.
+  template <class Key, class Index>
+  void decide(const Digit& digit, size_t count, const Key& key, const Index& index) {
+    std::array<uint32_t, 2048> counts{};
+    for (size_t i = 0; i < count; ++i) ++counts[digit.of(key(i))];
+    uint32_t last = (1U << digit.bits) - 1;  // the digit of the k-th largest
+    size_t left = wanted_ - chosen_count_;
+    while (counts[last] < left) left -= counts[last--];
+    // Without branches, which nobody could predict; both have room for one that does not count.
+    std::vector<uint32_t> undecided(counts[last] + 1);
+    size_t undecided_count = 0;
+    for (size_t i = 0; i < count; ++i) {
+      const uint32_t found = digit.of(key(i));
+      chosen_[chosen_count_] = undecided[undecided_count] = index(i);
+      chosen_count_ += found > last ? 1 : 0;
+      undecided_count += found == last ? 1 : 0;
     }
-    uint32_t digit = digit_mask;
-    while (counts[digit] < k) k -= counts[digit--];
-    known |= digit << shift;
-    mask |= digit_mask << shift;
+    undecided.resize(undecided_count);
+    undecided_ = std::move(undecided);
   }
-  return known;
-}
+
+  const std::vector<uint32_t>& undecided() const { return undecided_; }
+
+  // After the last digit: those above the k-th largest, then as many of its equals as there is room for.
+  std::vector<uint32_t> take() {
+    for (size_t i = 0; chosen_count_ < wanted_; ++i) chosen_[chosen_count_++] = undecided_[i];
+    chosen_.resize(wanted_);
+    return std::move(chosen_);
+  }
+
+ private:
+  size_t wanted_;
+  std::vector<uint32_t> chosen_, undecided_;  // indices
+  size_t chosen_count_ = 0;
+};
 
 }  // namespace
 
 std::vector<uint32_t> top_k(std::span<const float> scores, size_t k) {
   k = std::min(k, scores.size());
-  std::vector<uint32_t> chosen;
-  if (k == 0) return chosen;
-  const uint32_t least = kth_largest(scores, k);
-  std::vector<uint32_t> equals;
-  for (uint32_t i = 0; i < scores.size(); ++i) {
-    const uint32_t key = key_of(scores[i]);
-    if (key > least) chosen.push_back(i);
-    if (key == least && equals.size() < k) equals.push_back(i);
+  if (k == 0) return {};
+  const auto key = [&](size_t i) { return key_of(scores[i]); };
+  Selection selection(k);
+  selection.decide(kDigits[0], scores.size(), key, [](size_t i) { return static_cast<uint32_t>(i); });
+  for (const Digit& digit : {kDigits[1], kDigits[2]}) {
+    const std::vector<uint32_t> undecided = selection.undecided();
+    selection.decide(
+        digit, undecided.size(), [&](size_t i) { return key(undecided[i]); },
+        [&](size_t i) { return undecided[i]; });
   }
-  std::ranges::sort(chosen, [&](uint32_t a, uint32_t b) {
-    const uint32_t key_a = key_of(scores[a]), key_b = key_of(scores[b]);
-    return key_a != key_b ? key_a > key_b : a < b;
-  });
-  chosen.insert(chosen.end(), equals.begin(),
-                equals.begin() + static_cast<std::ptrdiff_t>(k - chosen.size()));
+  std::vector<uint32_t> chosen = selection.take();
+  std::ranges::sort(chosen,
+                    [&](uint32_t a, uint32_t b) { return key(a) != key(b) ? key(a) > key(b) : a < b; });
   return chosen;
 }
 

@@ -5,7 +5,8 @@ namespace sluice {
 Result<CompressorState> CompressorState::create(const CompressorShape& shape, uint64_t context_tokens) {
   CompressorState state;
   state.shape_ = shape;
-  SLUICE_ASSIGN(state.rows_, RowStore::create(context_tokens / shape.ratio, shape.row_width));
+  SLUICE_ASSIGN(state.rows_,
+                RowStore::create(context_tokens / shape.ratio, shape.row_width, shape.row_format));
   const size_t block_floats = size_t{shape.ratio} * shape.input_width();
   state.pending_kv_.resize(block_floats);
   state.pending_gate_.resize(block_floats);

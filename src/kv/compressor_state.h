@@ -12,9 +12,10 @@ namespace sluice {
 
 // How a compressor folds tokens into rows (deepseek-v4.md, Compressor).
 struct CompressorShape {
-  uint32_t ratio = 0;        // tokens a block
-  uint32_t row_width = 0;    // d
-  bool overlapping = false;  // ratio 4: inputs are 2d wide, and a row mixes two blocks
+  uint32_t ratio = 0;                      // tokens a block
+  uint32_t row_width = 0;                  // d
+  bool overlapping = false;                // ratio 4: inputs are 2d wide, and a row mixes two blocks
+  RowFormat row_format = RowFormat::kF32;  // inputs are float32
   uint32_t input_width() const { return overlapping ? 2 * row_width : row_width; }
   bool operator==(const CompressorShape&) const = default;
 };

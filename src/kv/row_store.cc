@@ -4,16 +4,17 @@
 
 namespace sluice {
 
-Result<RowStore> RowStore::create(size_t capacity_rows, uint32_t width) {
+Result<RowStore> RowStore::create(size_t capacity_rows, uint32_t width, RowFormat format) {
   RowStore store;
-  SLUICE_ASSIGN(store.memory_, MappedMemory::allocate(capacity_rows * width * sizeof(float)));
   store.width_ = width;
+  store.format_ = format;
+  SLUICE_ASSIGN(store.memory_, MappedMemory::allocate(capacity_rows * store.row_bytes()));
   return store;
 }
 
-float* RowStore::append() {
-  assert((size_ + 1) * width_ * sizeof(float) <= memory_.size_bytes());
-  return data() + size_++ * width_;
+std::byte* RowStore::append() {
+  assert((size_ + 1) * row_bytes() <= memory_.size_bytes());
+  return memory_.data() + size_++ * row_bytes();
 }
 
 }  // namespace sluice

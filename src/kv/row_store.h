@@ -5,6 +5,7 @@
 #include <cstdint>
 
 #include "base/memory.h"
+#include "sluice/numerics.h"
 #include "sluice/result.h"
 
 namespace sluice {
@@ -13,21 +14,22 @@ namespace sluice {
 // no row ever moves. One writer; readers may run beside each other, not beside the writer.
 class RowStore {
  public:
-  // Room for `capacity_rows` rows of `width` floats. kOutOfBudget when the system refuses.
-  static Result<RowStore> create(size_t capacity_rows, uint32_t width);
+  // Room for `capacity_rows` rows of `width` elements. kOutOfBudget when the system refuses.
+  static Result<RowStore> create(size_t capacity_rows, uint32_t width, RowFormat format = RowFormat::kF32);
 
-  // The place of the next row [width], to be filled by the caller. REQUIRES size() < capacity_rows.
-  float* append();
-  const float* row(size_t index) const { return data() + index * width_; }
+  // The place of the next row, to be filled by the caller. REQUIRES size() < capacity_rows.
+  std::byte* append();
+  const std::byte* row(size_t index) const { return memory_.data() + index * row_bytes(); }
   size_t size() const { return size_; }
+  RowFormat format() const { return format_; }
+  size_t row_bytes() const { return size_t{width_} * element_bytes(format_); }
   void clear() { size_ = 0; }
   uint64_t reserved_bytes() const { return memory_.size_bytes(); }
 
  private:
-  float* data() const { return reinterpret_cast<float*>(memory_.data()); }
-
   MappedMemory memory_;
   uint32_t width_ = 0;
+  RowFormat format_ = RowFormat::kF32;
   size_t size_ = 0;
 };
 

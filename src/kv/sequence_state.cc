@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "numerics/rows.h"
+
 namespace sluice {
 namespace {
 
@@ -18,7 +20,7 @@ uint64_t bytes_when_full(const std::optional<CompressorShape>& shape, uint64_t c
   if (!shape) return 0;
   const uint64_t rows = context_tokens / shape->ratio * shape->row_width;
   const uint64_t blocks = uint64_t{shape->overlapping ? 4U : 2U} * shape->ratio * shape->input_width();
-  return (rows + blocks) * sizeof(float);
+  return rows * element_bytes(shape->row_format) + blocks * sizeof(float);
 }
 
 // Like a normalised row: uniform, of unit variance. Any bits will do, so a congruential generator does.
@@ -27,6 +29,12 @@ void fill_row(std::span<float> row, uint64_t& random) {
     random = random * 6364136223846793005U + 1442695040888963407U;
     value = (static_cast<float>(random >> 40) * 0x1p-23F - 1) * 1.7320508F;
   }
+}
+
+void fill_row(RowFormat format, uint32_t width, std::byte* row, uint64_t& random) {
+  std::vector<float> values(width);
+  fill_row(values, random);
+  encode_row(format, values, row);
 }
 
 void pretend_blocks(std::optional<CompressorState>& state, uint64_t tokens, uint64_t& random) {
@@ -39,7 +47,7 @@ void pretend_blocks(std::optional<CompressorState>& state, uint64_t tokens, uint
       fill_row({state->pending_gate(i), shape.input_width()}, random);
     }
     if (block == tokens / shape.ratio) return;  // the open one
-    fill_row({state->rows().append(), shape.row_width}, random);
+    fill_row(shape.row_format, shape.row_width, state->rows().append(), random);
     state->close_block();
   }
 }
@@ -54,8 +62,8 @@ Result<SequenceState> SequenceState::create(std::span<const LayerStateShape> lay
   for (const LayerStateShape& shape : layers) {
     SLUICE_ASSIGN(auto compressor, create_optional(shape.compressor, context_tokens));
     SLUICE_ASSIGN(auto indexer, create_optional(shape.indexer, context_tokens));
-    state.layers_.push_back(
-        {WindowRing(shape.window, shape.row_width), std::move(compressor), std::move(indexer)});
+    state.layers_.push_back({WindowRing(shape.window, shape.row_width, shape.row_format),
+                             std::move(compressor), std::move(indexer)});
   }
   return state;
 }
@@ -63,7 +71,7 @@ Result<SequenceState> SequenceState::create(std::span<const LayerStateShape> lay
 uint64_t SequenceState::bytes_when_full(std::span<const LayerStateShape> layers, uint64_t context_tokens) {
   uint64_t bytes = 0;
   for (const LayerStateShape& shape : layers) {
-    bytes += uint64_t{shape.window} * shape.row_width * sizeof(float);
+    bytes += uint64_t{shape.window} * shape.row_width * element_bytes(shape.row_format);
     bytes += sluice::bytes_when_full(shape.compressor, context_tokens);
     bytes += sluice::bytes_when_full(shape.indexer, context_tokens);
   }
@@ -75,7 +83,7 @@ void SequenceState::pretend(uint64_t tokens, uint64_t seed) {
   for (LayerState& layer : layers_) {
     WindowRing& window = layer.window;
     for (uint64_t back = 1; back <= std::min<uint64_t>(tokens, window.window()); ++back)
-      fill_row({window.row(tokens - back), window.width()}, random);
+      fill_row(window.format(), window.width(), window.row(tokens - back), random);
     pretend_blocks(layer.compressor, tokens, random);
     pretend_blocks(layer.indexer, tokens, random);
   }

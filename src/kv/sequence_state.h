@@ -18,6 +18,7 @@ struct LayerStateShape {
   uint32_t row_width = 0;                     // head_dim
   std::optional<CompressorShape> compressor;  // layers with a compress ratio
   std::optional<CompressorShape> indexer;     // ratio 4: the keys that blocks are chosen by
+  RowFormat row_format = RowFormat::kF32;     // of the window
 };
 
 struct LayerState {

@@ -5,25 +5,30 @@
 #include <cstdint>
 #include <vector>
 
+#include "sluice/numerics.h"
+
 namespace sluice {
 
 // Holds the rows of the last `window` positions written. Same thread rule as RowStore.
 class WindowRing {
  public:
-  WindowRing(uint32_t window, uint32_t width)
-      : window_(window), width_(width), rows_(size_t{window} * width) {}
+  WindowRing(uint32_t window, uint32_t width, RowFormat format = RowFormat::kF32)
+      : window_(window), width_(width), format_(format), rows_(window * row_bytes()) {}
 
   uint32_t window() const { return window_; }
   uint32_t width() const { return width_; }
+  RowFormat format() const { return format_; }
+  size_t row_bytes() const { return size_t{width_} * element_bytes(format_); }
   // The row [width] of a position. Meaningful for the last `window` positions written.
-  const float* row(uint64_t position) const { return rows_.data() + (position % window_) * width_; }
-  float* row(uint64_t position) { return rows_.data() + (position % window_) * width_; }
-  uint64_t reserved_bytes() const { return rows_.size() * sizeof(float); }
+  const std::byte* row(uint64_t position) const { return rows_.data() + (position % window_) * row_bytes(); }
+  std::byte* row(uint64_t position) { return rows_.data() + (position % window_) * row_bytes(); }
+  uint64_t reserved_bytes() const { return rows_.size(); }
 
  private:
   uint32_t window_;
   uint32_t width_;
-  std::vector<float> rows_;  // [window, width]
+  RowFormat format_;
+  std::vector<std::byte> rows_;  // [window, width]
 };
 
 }  // namespace sluice

@@ -5,6 +5,7 @@
 
 #include "kernels/matmul.h"
 #include "kernels/vector_ops.h"
+#include "numerics/rows.h"
 
 namespace sluice {
 namespace {
@@ -44,15 +45,16 @@ void mix_block(CompressorState& state, float* row) {
   }
 }
 
-// Norm, then rope at the block's first position on the last channels; the row joins the state.
+// Norm, then rope at the block's first position on the last channels; the row joins the state, in whose
+// format it is rounded.
 void close_block(const ForwardContext& context, const CompressorWeights& weights, const Rope& rope,
-                 float* mixed, CompressorState& state) {
+                 float* row, CompressorState& state) {
   const CompressorShape& shape = state.shape();
   const uint64_t first_position = state.rows().size() * uint64_t{shape.ratio};
   const auto eps = static_cast<float>(context.config.rms_norm_eps);
-  float* row = state.rows().append();
-  rms_norm(mixed, weights.norm.data(), eps, shape.row_width, row);
+  rms_norm(row, weights.norm.data(), eps, shape.row_width, row);
   rope.rotate(first_position, row + shape.row_width - rope.width());
+  encode_row(state.rows().format(), {row, shape.row_width}, state.rows().append());
   state.close_block();
 }
 

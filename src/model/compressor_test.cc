@@ -91,7 +91,7 @@ TEST_P(EveryRatio, RowsAreWhatThePageSays) {
   const CompressorState state = compress_in_chunks(bench, weights, shape, x, {3 * size_t{shape.ratio}});
   ASSERT_EQ(state.rows().size(), 3U);
   for (size_t block = 0; block < 3; ++block) {
-    expect_near({state.rows().row(block), kWidth}, plain_row(bench, weights, shape, x, block), 3e-5,
+    expect_near(decoded(state, block), plain_row(bench, weights, shape, x, block), 3e-5,
                 "block " + std::to_string(block));
   }
 }
@@ -114,8 +114,27 @@ TEST_P(EveryRatio, RowsHaveTheSameBitsHoweverTheTokensAreCut) {
     const CompressorState cut = compress_in_chunks(bench, weights, shape, x, sizes);
     ASSERT_EQ(cut.rows().size(), whole.rows().size());
     for (size_t block = 0; block < cut.rows().size(); ++block) {
-      EXPECT_EQ(std::memcmp(cut.rows().row(block), whole.rows().row(block), kWidth * sizeof(float)), 0)
+      EXPECT_EQ(decoded(cut, block), decoded(whole, block))
           << "block " << block << ", first chunk " << sizes[0];
+    }
+  }
+}
+
+// Each value once, and not what the rows after it are mixed from.
+TEST_P(EveryRatio, RowsOfSixteenBitsAreTheFloatOnesRounded) {
+  SublayerBench bench(small_config());
+  CompressorShape shape = GetParam();
+  const CompressorWeights weights = random_weights(bench, shape);
+  const auto x = bench.floats(3 * size_t{shape.ratio} * 24);
+  const CompressorState whole = compress_in_chunks(bench, weights, shape, x, {x.size()});
+  for (const RowFormat format : {RowFormat::kF16, RowFormat::kBF16}) {
+    shape.row_format = format;
+    const CompressorState rounded = compress_in_chunks(bench, weights, shape, x, {7, 1, 2});
+    for (size_t block = 0; block < 3; ++block) {
+      std::vector<std::byte> expected(kWidth * element_bytes(format));
+      encode_row(format, decoded(whole, block), expected.data());
+      EXPECT_EQ(std::memcmp(rounded.rows().row(block), expected.data(), expected.size()), 0)
+          << row_format_name(format) << ", block " << block;
     }
   }
 }
@@ -128,11 +147,12 @@ TEST_P(EveryRatio, AClearedStateBeginsAgainWithoutMemory) {
   const auto x = bench.floats(2 * size_t{shape.ratio} * 24);
   const auto ids = some_ids(2 * shape.ratio);
   CompressorState state = compress_in_chunks(bench, weights, shape, x, {ids.size()});
-  const std::vector<float> first(state.rows().row(0), state.rows().row(0) + 2 * kWidth);
+  const std::vector<float> first = decoded(state, 0), second = decoded(state, 1);
   state.clear();
   CompressorState* const one = &state;
   compress(bench.context(), weights, rope, x.data(), Batch({ids, 0}), {&one, 1});
-  EXPECT_EQ(std::memcmp(state.rows().row(0), first.data(), first.size() * sizeof(float)), 0);
+  EXPECT_EQ(decoded(state, 0), first);
+  EXPECT_EQ(decoded(state, 1), second);
 }
 
 TEST(Compressor, HugeGatesStayFinite) {
@@ -142,7 +162,9 @@ TEST(Compressor, HugeGatesStayFinite) {
   for (float& bias : weights.ape) bias *= 1e4F;
   const auto x = bench.floats(8 * 24);
   const CompressorState state = compress_in_chunks(bench, weights, shape, x, {8});
-  for (size_t i = 0; i < 2 * kWidth; ++i) EXPECT_TRUE(std::isfinite(state.rows().row(0)[i]));
+  for (size_t block = 0; block < 2; ++block) {
+    for (const float value : decoded(state, block)) EXPECT_TRUE(std::isfinite(value));
+  }
 }
 
 }  // namespace

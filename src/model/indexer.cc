@@ -4,61 +4,72 @@
 #include <cmath>
 #include <numeric>
 
+#include "kernels/index_scores.h"
 #include "kernels/matmul.h"
-#include "kernels/score_rows.h"
 #include "kernels/top_k.h"
+#include "kernels/vector_ops.h"
 #include "model/compressor.h"
 
 namespace sluice {
 namespace {
 
-// One token's view: its queries and the weights of its heads.
-struct TokenQueries {
-  const float* queries;  // [n, di], rope applied
-  const float* weights;  // [n]
+// Keys that are scored together: a range of work for a thread.
+constexpr size_t kScoredKeys = 240;
+
+// From so many rows on for each thread, none of them waits long for the others' last.
+constexpr size_t kRowsPerThread = 4;
+
+// What the indexer asks for one token.
+struct TokenQuery {
+  uint64_t position;
+  float* queries;  // [n, di]; rope is applied here
+  float* weights;  // [n]; the scales are
 };
 
-// Blocks whose scores are computed together: their keys and products stay in a core's cache.
-constexpr size_t kScoredBlocks = 64;
-
-// scores[b] for blocks [begin, end): the heads' products with the block's key, negative ones left out,
-// weighted and summed in the heads' order.
-void score_blocks(const ModelConfig& config, const TokenQueries& token, const RowStore& keys, size_t begin,
-                  size_t end, float* scores) {
+// Rope, and the scales: relu(q.k * di^-1/2) * n^-1/2 is the same with both of them behind it.
+std::vector<float> packed_query(const ModelConfig& config, const Rope& rope, const TokenQuery& token) {
   const size_t heads = config.index_n_heads;
-  const float head_scale = 1.0F / std::sqrt(static_cast<float>(heads));
-  const float width_scale = 1.0F / std::sqrt(static_cast<float>(config.index_head_dim));
-  std::vector<float> products(heads * kScoredBlocks);
-  const float* rows[kScoredBlocks];
-  for (size_t first = begin; first < end; first += kScoredBlocks) {
-    const size_t count = std::min(kScoredBlocks, end - first);
-    for (size_t i = 0; i < count; ++i) rows[i] = keys.row(first + i);
-    score_rows(token.queries, heads, {rows, count}, config.index_head_dim, products.data(), kScoredBlocks);
-    std::fill_n(scores + first, count, 0.0F);
-    for (size_t head = 0; head < heads; ++head) {
-      const float weight = token.weights[head] * head_scale;
-      const float* const of_head = products.data() + head * kScoredBlocks;
-      for (size_t i = 0; i < count; ++i)
-        scores[first + i] += weight * std::max(of_head[i] * width_scale, 0.0F);
-    }
-  }
+  const size_t width = config.index_head_dim;
+  for (size_t head = 1; head <= heads; ++head)
+    rope.rotate(token.position, token.queries + head * width - rope.width());
+  scale_in_place(1.0F / std::sqrt(static_cast<float>(heads * width)), heads, token.weights);
+  std::vector<float> packed(packed_queries_floats(heads, width));
+  pack_queries(token.queries, token.weights, heads, width, packed.data());
+  return packed;
 }
 
-std::vector<uint32_t> best_blocks(const ForwardContext& context, const TokenQueries& token,
-                                  const RowStore& keys, size_t visible) {
+void score_keys(const ModelConfig& config, const float* packed, const RowStore& keys, size_t begin,
+                size_t end, float* scores) {
+  const std::byte* rows[kScoredKeys];
+  for (size_t i = begin; i < end; ++i) rows[i - begin] = keys.row(i);
+  index_scores(packed, config.index_n_heads, config.index_head_dim, {keys.format(), {rows, end - begin}},
+               scores + begin);
+}
+
+// `share_out(count, grain, body)` calls body for ranges of [0, count), on one thread or several.
+template <class ShareOut>
+std::vector<uint32_t> best_blocks(const ModelConfig& config, const Rope& rope, const TokenQuery& token,
+                                  const CompressorState& state, const ShareOut& share_out) {
+  const size_t visible = (token.position + 1) / state.shape().ratio;
   std::vector<uint32_t> chosen(visible);
-  if (visible <= context.config.index_topk) {
+  if (visible <= config.index_topk) {
     std::iota(chosen.begin(), chosen.end(), 0U);
     return chosen;
   }
+  const std::vector<float> packed = packed_query(config, rope, token);
   std::vector<float> scores(visible);
-  context.pool.parallel_for(visible, 256, [&](size_t begin, size_t end) {
-    score_blocks(context.config, token, keys, begin, end, scores.data());
+  share_out(visible, kScoredKeys, [&](size_t begin, size_t end) {
+    score_keys(config, packed.data(), state.rows(), begin, end, scores.data());
   });
-  chosen = top_k(scores, context.config.index_topk);
+  chosen = top_k(scores, config.index_topk);
   std::sort(chosen.begin(), chosen.end());
   return chosen;
 }
+
+// All ranges on the calling thread.
+constexpr auto in_turn = [](size_t count, size_t grain, const auto& body) {
+  for (size_t begin = 0; begin < count; begin += grain) body(begin, std::min(begin + grain, count));
+};
 
 }  // namespace
 
@@ -75,16 +86,22 @@ std::vector<std::vector<uint32_t>> select_blocks(const ForwardContext& context, 
   matmul(context.pool, weights.wq_b, qr, batch.rows(), queries);
   matmul(context.pool, weights.weights_proj, x, batch.rows(), head_weights);
   std::vector<std::vector<uint32_t>> selected(batch.rows());
-  for (size_t row = 0; row < batch.rows(); ++row) {
-    const uint64_t position = batch.position(row);
-    const CompressorState& state = *states[batch.chunk_of(row)];
-    for (uint32_t head = 0; head < config.index_n_heads; ++head) {
-      const size_t end_of_head = row * width + size_t{head + 1} * config.index_head_dim;
-      rope.rotate(position, queries + end_of_head - rope.width());
-    }
-    const TokenQueries token{queries + row * width, head_weights + row * config.index_n_heads};
-    selected[row] = best_blocks(context, token, state.rows(), (position + 1) / state.shape().ratio);
+  const auto select = [&](size_t row, const auto& share_out) {
+    const TokenQuery token{batch.position(row), queries + row * width,
+                           head_weights + row * config.index_n_heads};
+    selected[row] = best_blocks(config, rope, token, *states[batch.chunk_of(row)], share_out);
+  };
+  // Threads share out the keys of each of few rows, otherwise the rows.
+  if (batch.rows() < kRowsPerThread * context.pool.threads()) {
+    for (size_t row = 0; row < batch.rows(); ++row)
+      select(row, [&](size_t count, size_t grain, const auto& body) {
+        context.pool.parallel_for(count, grain, body);
+      });
+    return selected;
   }
+  context.pool.parallel_for(batch.rows(), 1, [&](size_t begin, size_t end) {
+    for (size_t row = begin; row < end; ++row) select(row, in_turn);
+  });
   return selected;
 }
 

@@ -52,7 +52,7 @@ class Indexer : public ::testing::Test {
     const Doubles head_weights =
         product(weights_.weights_proj,
                 as_doubles(std::span(x_).subspan(token * config.hidden_size, config.hidden_size)));
-    const Doubles key = as_doubles({state.rows().row(block), width});
+    const Doubles key = as_doubles(decoded(state, block));
     double score = 0;
     for (size_t head = 0; head < config.index_n_heads; ++head) {
       const std::span query = std::span(q).subspan(head * width, width);

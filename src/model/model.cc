@@ -21,10 +21,10 @@ Rope compressed_rope(const ModelConfig& config) {
   return Rope(config.qk_rope_head_dim, config.compress_rope_theta, &scaling);
 }
 
-LayerStateShape layer_state_shape(const ModelConfig& config, uint32_t ratio) {
-  LayerStateShape shape{config.sliding_window, config.head_dim, std::nullopt, std::nullopt};
-  if (ratio != 0) shape.compressor = CompressorShape{ratio, config.head_dim, ratio == 4};
-  if (ratio == 4) shape.indexer = CompressorShape{ratio, config.index_head_dim, true};
+LayerStateShape layer_state_shape(const ModelConfig& config, uint32_t ratio, RowFormat format) {
+  LayerStateShape shape{config.sliding_window, config.head_dim, std::nullopt, std::nullopt, format};
+  if (ratio != 0) shape.compressor = CompressorShape{ratio, config.head_dim, ratio == 4, format};
+  if (ratio == 4) shape.indexer = CompressorShape{ratio, config.index_head_dim, true, format};
   return shape;
 }
 
@@ -43,15 +43,17 @@ Model::Model(ModelParts parts, Workspace workspace, size_t max_chunk_tokens)
       window_rope_(parts_.config.qk_rope_head_dim, parts_.config.rope_theta, nullptr),
       compressed_rope_(compressed_rope(parts_.config)) {}
 
-std::vector<LayerStateShape> Model::state_shape(const ModelConfig& config) {
+std::vector<LayerStateShape> Model::state_shape(const ModelConfig& config, RowFormat format) {
   std::vector<LayerStateShape> shapes;
-  for (const uint32_t ratio : config.compress_ratios) shapes.push_back(layer_state_shape(config, ratio));
+  for (const uint32_t ratio : config.compress_ratios)
+    shapes.push_back(layer_state_shape(config, ratio, format));
   return shapes;
 }
 
-std::vector<LayerStateShape> Model::mtp_state_shape(const ModelConfig& config) {
+std::vector<LayerStateShape> Model::mtp_state_shape(const ModelConfig& config, RowFormat format) {
   std::vector<LayerStateShape> shapes;
-  for (const uint32_t ratio : config.mtp_compress_ratios) shapes.push_back(layer_state_shape(config, ratio));
+  for (const uint32_t ratio : config.mtp_compress_ratios)
+    shapes.push_back(layer_state_shape(config, ratio, format));
   return shapes;
 }
 

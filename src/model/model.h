@@ -28,6 +28,7 @@ struct ModelParts {
   ExpertStore* expert_store = nullptr;
   ThreadPool* pool = nullptr;
   Numerics numerics = Numerics::kExact;
+  RowFormat row_format = RowFormat::kF32;  // of the states that state_shape() describes
 };
 
 // One sequence's share of a pass.
@@ -48,12 +49,15 @@ class Model {
 
   const ModelConfig& config() const { return parts_.config; }
   Numerics numerics() const { return parts_.numerics; }
+  RowFormat row_format() const { return parts_.row_format; }
   size_t max_chunk_tokens() const { return max_chunk_tokens_; }
   size_t streams_width() const { return size_t{config().hc_mult} * config().hidden_size; }
 
   // What a sequence keeps of each layer; of the first MTP layer.
-  static std::vector<LayerStateShape> state_shape(const ModelConfig& config);
-  static std::vector<LayerStateShape> mtp_state_shape(const ModelConfig& config);
+  static std::vector<LayerStateShape> state_shape(const ModelConfig& config, RowFormat format);
+  static std::vector<LayerStateShape> mtp_state_shape(const ModelConfig& config, RowFormat format);
+  std::vector<LayerStateShape> state_shape() const { return state_shape(config(), row_format()); }
+  std::vector<LayerStateShape> mtp_state_shape() const { return mtp_state_shape(config(), row_format()); }
   // Upper bound of the scratch memory of a forward pass.
   static uint64_t workspace_bytes(const ModelConfig& config, size_t max_chunk_tokens);
 

@@ -28,7 +28,7 @@ struct SyntheticModel : OpenedModel {
 };
 
 SequenceState new_state(const Model& model, uint64_t tokens) {
-  auto state = SequenceState::create(Model::state_shape(model.config()), tokens);
+  auto state = SequenceState::create(model.state_shape(), tokens);
   EXPECT_TRUE(state.has_value());
   return std::move(*state);
 }
@@ -266,7 +266,7 @@ void run_largest_chunk(const std::filesystem::path& folder, size_t tokens) {
   std::vector<float> logits(tokens * model.config().vocab_size);
   model.logits(streams.data(), tokens, logits.data());
   if (model.config().num_nextn_predict_layers == 0) return;
-  auto mtp_state = SequenceState::create(Model::mtp_state_shape(model.config()), tokens);
+  auto mtp_state = SequenceState::create(model.mtp_state_shape(), tokens);
   ASSERT_TRUE(mtp_state.has_value());
   std::vector<float> mtp_streams(streams.size());
   ASSERT_TRUE(model.extend_mtp(*mtp_state, streams.data(), ids, mtp_streams.data()).has_value());
@@ -312,7 +312,7 @@ TEST(ModelMtp, HasTheSameBitsHoweverTokensAreCut) {
   const size_t width = model.streams_width();
   SequenceState state = new_state(model, 17);
   const auto streams = streams_of(model, state, ids, 8);
-  auto mtp_state = SequenceState::create(Model::mtp_state_shape(model.config()), 16);
+  auto mtp_state = SequenceState::create(model.mtp_state_shape(), 16);
   ASSERT_TRUE(mtp_state.has_value());
   const auto run = [&](size_t size) {
     mtp_state->clear();
@@ -338,7 +338,7 @@ TEST(ModelMtp, RefusesWhatExtendRefuses) {
   SyntheticModel opened(options);
   Model& model = *opened.model;
   std::vector<float> streams(16 * model.streams_width());
-  auto state = SequenceState::create(Model::mtp_state_shape(model.config()), 2);
+  auto state = SequenceState::create(model.mtp_state_shape(), 2);
   ASSERT_TRUE(state.has_value());
   const auto code = [&](const std::vector<int32_t>& next_ids) {
     const Status status = model.extend_mtp(*state, streams.data(), next_ids, streams.data());

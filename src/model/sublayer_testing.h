@@ -12,8 +12,10 @@
 #include <vector>
 
 #include "base/thread_pool.h"
+#include "kv/compressor_state.h"
 #include "model/forward_context.h"
 #include "model/weights.h"
+#include "numerics/rows.h"
 
 namespace sluice::testing {
 
@@ -124,6 +126,16 @@ inline double inner_product(std::span<const double> a, std::span<const double> b
 
 inline Doubles as_doubles(std::span<const float> x) {
   return Doubles(x.begin(), x.end());
+}
+
+// What a sequence keeps, read back.
+inline std::vector<float> decoded(RowFormat format, const std::byte* row, size_t width) {
+  std::vector<float> values(width);
+  decode_row(format, row, values);
+  return values;
+}
+inline std::vector<float> decoded(const CompressorState& state, size_t block) {
+  return decoded(state.rows().format(), state.rows().row(block), state.shape().row_width);
 }
 
 // Every value within `tolerance` of the expected one; says where not.

@@ -24,6 +24,18 @@ class Plans(ProgramTest):
             plan_of.pop("available_bytes")
         self.assertEqual(plan, run)
 
+    def test_rows_of_sixteen_bits_halve_the_context(self):
+        def context_bytes(*options):
+            options = ("--no-measure", "--cache", "25%", "--context", 100_000, *options)
+            return self.json_of("plan", "--json", *options)["memory_plan"]["kv_bytes"]
+
+        whole = context_bytes()
+        self.assertEqual(whole, context_bytes("--kv", "f32"))
+        # But for what blocks are closed from.
+        self.assertLess(context_bytes("--kv", "f16"), 0.51 * whole)
+        self.assertEqual(context_bytes("--kv", "f16"), context_bytes("--kv", "bf16"))
+        self.assertIn("--kv", self.error_of("plan", "--kv", "f8", code=2))
+
     def test_figures_follow_from_each_other(self):
         found = self.json_of("plan", "--json", "--cache", "25%")
         self.assertLess(0.5, found["expected_hit_rate"])

@@ -95,7 +95,7 @@ inline GreedyRun run_greedily(LoadedModel& loaded, std::span<const int32_t> prom
   GreedyRun run;
   run.logits.resize((prompt.size() + new_tokens) * vocab);
   std::vector<float> streams(chunk_tokens * model.streams_width());
-  auto state = SequenceState::create(Model::state_shape(model.config()), prompt.size() + new_tokens);
+  auto state = SequenceState::create(model.state_shape(), prompt.size() + new_tokens);
   EXPECT_TRUE(state.has_value());
   const auto take_in = [&](std::span<const int32_t> ids) {
     float* logits = run.logits.data() + state->position() * vocab;

@@ -53,7 +53,7 @@ class RouteNotes final : public ForwardObserver {
 
 struct Runner {
   explicit Runner(const Model& model, size_t number) : prompt(prompt_of(number)), step(kPlans[number].step) {
-    auto made = SequenceState::create(Model::state_shape(model.config()), prompt.size() + kNewTokens);
+    auto made = SequenceState::create(model.state_shape(), prompt.size() + kNewTokens);
     if (made) state = std::move(*made);
     run.logits.reserve((prompt.size() + kNewTokens) * model.config().vocab_size);
   }
