@@ -1,7 +1,11 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <stdlib.h>
+
 #include <algorithm>
+#include <filesystem>
+#include <fstream>
 #include <optional>
 
 #include "sluice/engine.h"
@@ -262,6 +266,141 @@ TEST_F(SessionTest, ClearForgets) {
   const auto again = generate(session, request(10, 3));
   EXPECT_EQ(again.stats.reused_tokens, 0U);
   EXPECT_EQ(again.ids, first.ids);
+}
+
+class SavedSession : public SessionTest {
+ protected:
+  void SetUp() override {
+    std::string pattern = (std::filesystem::temp_directory_path() / "sluice_session_test_XXXXXX").string();
+    ASSERT_NE(::mkdtemp(pattern.data()), nullptr);
+    folder_ = pattern;
+  }
+  void TearDown() override { std::filesystem::remove_all(folder_); }
+
+  static std::string text_of(const std::filesystem::path& path) {
+    std::ifstream in(path, std::ios::binary);
+    return {std::istreambuf_iterator<char>(in), {}};
+  }
+  static void put(const std::filesystem::path& path, const std::string& bytes) {
+    std::ofstream(path, std::ios::binary | std::ios::trunc) << bytes;
+  }
+
+  std::filesystem::path folder_;
+};
+
+TEST_F(SavedSession, GoesOnWhereItWasSaved) {
+  Session session = new_session();
+  GenerationRequest made = request(13, 5);
+  const auto first = generate(session, made);
+  ASSERT_TRUE(session.save(folder_ / "talk"));
+  ASSERT_TRUE(session.save(folder_ / "talk"));  // over the first
+  Session other = new_session();
+  generate(other, request(23, 9));
+  const Status restored = other.restore(folder_ / "talk");
+  ASSERT_TRUE(restored) << restored.error().message;
+  EXPECT_TRUE(std::ranges::equal(other.ids_held(), session.ids_held()));
+  made.context_ids.insert(made.context_ids.end(), first.ids.begin(), first.ids.end());
+  made.context_ids.insert(made.context_ids.end(), {9, 8, 7});
+  const auto second = generate(other, made);
+  EXPECT_EQ(second.stats.reused_tokens, 17U);
+  EXPECT_EQ(second.ids, fresh_ids(made));
+  ASSERT_TRUE(session.restore(folder_ / "talk"));  // and may be gone on with any number of times
+  EXPECT_EQ(generate(session, made).ids, second.ids);
+}
+
+TEST_F(SavedSession, AnEmptyOneIsEmpty) {
+  ASSERT_TRUE(new_session().save(folder_ / "talk"));
+  Session session = new_session();
+  generate(session, request(10, 3));
+  ASSERT_TRUE(session.restore(folder_ / "talk"));
+  EXPECT_EQ(session.tokens_held(), 0U);
+  EXPECT_EQ(generate(session, request(10, 3)).ids, fresh_ids(request(10, 3)));
+}
+
+TEST_F(SavedSession, WhatDoesNotFitIsSaidAndLeavesTheSessionAsItWas) {
+  Session session = new_session();
+  generate(session, request(30, 5));
+  ASSERT_TRUE(session.save(folder_ / "talk"));
+  const auto refused = [&](Session& into, const char* name, ErrorCode code, const std::string& part) {
+    const uint64_t held = into.tokens_held();
+    const Status restored = into.restore(folder_ / name);
+    ASSERT_FALSE(restored);
+    EXPECT_EQ(restored.error().code, code);
+    EXPECT_THAT(restored.error().message, HasSubstr(part));
+    EXPECT_THAT(restored.error().message, HasSubstr((folder_ / name).string()));
+    EXPECT_EQ(into.tokens_held(), held);
+  };
+  refused(session, "none", ErrorCode::kNotFound, "");
+  const std::string good = text_of(folder_ / "talk");
+  put(folder_ / "short", good.substr(0, good.size() / 2));
+  refused(session, "short", ErrorCode::kCorrupt, "cut short");
+  put(folder_ / "other", "{\"messages\": []}");
+  refused(session, "other", ErrorCode::kCorrupt, "no snapshot");
+  std::string newer = good;
+  newer[10] = 9;
+  put(folder_ / "newer", newer);
+  refused(session, "newer", ErrorCode::kUnsupported, "version 9");
+
+  EngineOptions options = small_engine();
+  options.context_tokens = 20;
+  auto engine = std::move(Engine::open(options).value());
+  Session small = std::move(engine->new_session().value());
+  refused(small, "talk", ErrorCode::kOutOfBudget, "34 tokens");
+  options = small_engine();
+  options.numerics = Numerics::kFast;
+  auto fast_engine = std::move(Engine::open(options).value());
+  Session fast = std::move(fast_engine->new_session().value());
+  refused(fast, "talk", ErrorCode::kInvalidArgument, "numerics exact");
+}
+
+// The same files again, with another date: nobody can tell what is in them.
+TEST_F(SavedSession, AnotherCheckpointsIsRefused) {
+  Session session = new_session();
+  generate(session, request(10, 3));
+  ASSERT_TRUE(session.save(folder_ / "talk"));
+  for (const char* changed : {"model.safetensors", "config.json"}) {
+    const auto copy = folder_ / changed / "model";
+    std::filesystem::create_directories(copy);
+    for (const char* name : {"model.safetensors", "config.json"}) {
+      std::filesystem::copy(small_engine().model_folder / name, copy);
+      const auto date = std::filesystem::last_write_time(small_engine().model_folder / name);
+      std::filesystem::last_write_time(copy / name, date);
+    }
+    EngineOptions options = small_engine();
+    options.model_folder = copy;
+    {
+      auto engine = std::move(Engine::open(options).value());
+      const Status same = std::move(engine->new_session().value()).restore(folder_ / "talk");
+      EXPECT_TRUE(same) << same.error().message;
+    }
+    std::filesystem::last_write_time(copy / changed, std::filesystem::file_time_type::clock::now());
+    auto engine = std::move(Engine::open(options).value());
+    const Status other = std::move(engine->new_session().value()).restore(folder_ / "talk");
+    ASSERT_FALSE(other);
+    EXPECT_THAT(other.error().message, HasSubstr("checkpoint"));
+  }
+}
+
+TEST_F(SavedSession, DamageBeyondTheHeadEmptiesItAndTheNextRequestWorks) {
+  Session session = new_session();
+  generate(session, request(30, 5));
+  ASSERT_TRUE(session.save(folder_ / "talk"));
+  std::string bytes = text_of(folder_ / "talk");
+  bytes[bytes.size() - 100] = static_cast<char>(bytes[bytes.size() - 100] ^ 4);
+  put(folder_ / "talk", bytes);
+  const Status restored = session.restore(folder_ / "talk");
+  ASSERT_FALSE(restored);
+  EXPECT_EQ(restored.error().code, ErrorCode::kCorrupt);
+  EXPECT_EQ(session.tokens_held(), 0U);
+  EXPECT_EQ(generate(session, request(10, 3)).ids, fresh_ids(request(10, 3)));
+}
+
+TEST_F(SavedSession, WhatCannotBeWrittenIsSaid) {
+  Session session = new_session();
+  const Status saved = session.save(folder_ / "no" / "folder");
+  ASSERT_FALSE(saved);
+  EXPECT_EQ(saved.error().code, ErrorCode::kIo);
+  EXPECT_TRUE(std::filesystem::is_empty(folder_));
 }
 
 TEST_F(SessionTest, SessionsOfOneEngineTakeTurnsUndisturbed) {

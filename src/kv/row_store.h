@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <span>
 
 #include "base/memory.h"
 #include "sluice/result.h"
@@ -20,6 +21,13 @@ class RowStore {
   float* append();
   const float* row(size_t index) const { return data() + index * width_; }
   size_t size() const { return size_; }
+  // The first `rows` rows, and after them nothing: for rows that were written elsewhere.
+  void resize(size_t rows) { size_ = rows; }
+  uint32_t element_bytes() const { return sizeof(float); }
+  // Where the first `rows` rows stand.
+  std::span<std::byte> bytes(size_t rows) const {
+    return memory_.bytes().first(rows * width_ * element_bytes());
+  }
   void clear() { size_ = 0; }
   uint64_t reserved_bytes() const { return memory_.size_bytes(); }
 

@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <span>
 #include <vector>
 
 namespace sluice {
@@ -18,6 +19,12 @@ class WindowRing {
   // The row [width] of a position. Meaningful for the last `window` positions written.
   const float* row(uint64_t position) const { return rows_.data() + (position % window_) * width_; }
   float* row(uint64_t position) { return rows_.data() + (position % window_) * width_; }
+  uint32_t element_bytes() const { return sizeof(float); }
+  // The rows of the last `window` of so many positions, or of all of them, in the ring's order.
+  std::span<std::byte> bytes(uint64_t positions) {
+    const uint64_t rows = positions < window_ ? positions : window_;
+    return std::as_writable_bytes(std::span(rows_)).first(rows * width_ * element_bytes());
+  }
   uint64_t reserved_bytes() const { return rows_.size() * sizeof(float); }
 
  private:
