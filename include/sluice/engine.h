@@ -107,6 +107,10 @@ struct GenerationRequest {
   // session has already taken in is not computed again as far as Session::reusable_tokens says; the rest of
   // it is forgotten.
   std::vector<int32_t> context_ids;
+  // EngineOptions::keep_prompts: after how many tokens of the context the session can go back to, instead of
+  // before the last one; for what other contexts begin with too. 0, or what is not left to take in: not
+  // asked.
+  uint64_t mark_tokens = 0;
   uint64_t max_new_tokens = 0;  // 0: until the text or the context ends
   SamplingOptions sampling;
   bool stop_at_end_of_text = true;

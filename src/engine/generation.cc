@@ -62,7 +62,7 @@ Generation::State::State(Session::State& session, GenerationRequest request)
       counters_(session.loaded.store->counters()) {
   const std::vector<int32_t>& context = request_.context_ids;
   session_.prepare_for(context);
-  mark_at_ = session_.mark_of(context);
+  mark_at_ = session_.mark_of(context, request_.mark_tokens);
   set_mark_if_there();
   result_.stats.prompt_tokens = context.size();
   result_.stats.reused_tokens = session_.ids.size();

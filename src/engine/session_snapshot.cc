@@ -1,6 +1,7 @@
 #include "engine/session_snapshot.h"
 
 #include <algorithm>
+#include <cstring>
 
 #include "base/fail.h"
 #include "engine/loaded_model.h"
@@ -88,6 +89,24 @@ Status SessionSnapshot::restore(Session& session, const std::filesystem::path& p
     fits = fail(ErrorCode::kInvalidArgument, "it holds other tokens than were looked for");
   if (!fits) return tl::unexpected(std::move(fits).error().in(path.string()));
   return restore_from(file, state);
+}
+
+void SessionSnapshot::fork(const Session& from, Session& into) {
+  Session::State& source = *from.state_;
+  Session::State& copy = *into.state_;
+  const uint64_t tokens = source.mark.position;
+  copy.clear();
+  copy.ids.assign(source.ids.begin(), source.ids.begin() + static_cast<ptrdiff_t>(tokens));
+  copy.sequence.resume(tokens);
+  const std::byte* changing = source.mark.changing.data();
+  for (const auto run : copy.sequence.changing_bytes()) {
+    std::memcpy(run.data(), changing, run.size());
+    changing += run.size();
+  }
+  const auto settled = source.sequence.settled_bytes(tokens);
+  const auto places = copy.sequence.settled_bytes(tokens);
+  for (size_t i = 0; i < places.size(); ++i)
+    std::memcpy(places[i].data(), settled[i].data(), settled[i].size());
 }
 
 Status Session::save(const std::filesystem::path& path) const {

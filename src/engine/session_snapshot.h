@@ -31,6 +31,9 @@ class SessionSnapshot {
   // As write_snapshot (kv/snapshot_file.h).
   Status write(const std::filesystem::path& path, const std::function<void()>& handed_over = {}) const;
 
+  // Puts what `from` holds of its last prompt in the place of what `into` holds, another session of the same
+  // engine: a copy in memory. REQUIRES of_prompt(from).
+  static void fork(const Session& from, Session& into);
   // As Session::restore; in addition kInvalidArgument, and the session as it was, when the file holds other
   // tokens than the first of `expected_ids`, if those are given.
   static Status restore(Session& session, const std::filesystem::path& path,

@@ -40,10 +40,11 @@ void Session::State::prepare_for(std::span<const int32_t> context) {
   return_to_mark();
 }
 
-uint64_t Session::State::mark_of(std::span<const int32_t> context) const {
-  const uint64_t tokens = context.size() - 1;
-  return mark.can_be_set() && tokens >= ids.size() && tokens - mark.position >= kLeastMarkedTokens ? tokens
-                                                                                                   : 0;
+uint64_t Session::State::mark_of(std::span<const int32_t> context, uint64_t asked) const {
+  if (!mark.can_be_set()) return 0;
+  const uint64_t last = context.size() - 1;
+  if (asked >= std::max<uint64_t>(ids.size(), 1) && asked <= last) return asked;
+  return last >= ids.size() && last - mark.position >= kLeastMarkedTokens ? last : 0;
 }
 
 uint64_t Session::State::reusable_tokens(std::span<const int32_t> context) const {

@@ -39,9 +39,9 @@ struct Session::State {
   void return_to_mark();
   // Forgets what `context` does not go on from: reusable_tokens(context) are left.
   void prepare_for(std::span<const int32_t> context);
-  // How many tokens of a context are to be taken in before the mark is set, which is where its last token
-  // begins; 0: it is not worth a pass of its own, nor the copy.
-  uint64_t mark_of(std::span<const int32_t> context) const;
+  // How many tokens of a context are to be taken in before the mark is set: `asked`, if there are so many to
+  // come, or else all but the last; 0: it is not worth a pass of its own, nor the copy.
+  uint64_t mark_of(std::span<const int32_t> context, uint64_t asked) const;
   // How many tokens a context that goes on from `ids`, or else from the mark, need not take in again.
   uint64_t reusable_tokens(std::span<const int32_t> context) const;
 };

@@ -268,6 +268,96 @@ TEST_F(SessionTest, ClearForgets) {
   EXPECT_EQ(again.ids, first.ids);
 }
 
+TEST_F(SessionTest, ReusableTokensAreThoseOfAProperPrefix) {
+  Session session = new_session();
+  EXPECT_EQ(session.reusable_tokens(std::vector<int32_t>{1}), 0U);
+  const auto context = request(10, 1).context_ids;
+  generate(session, request(10, 1));
+  const auto reusable = [&](std::vector<int32_t> ids) { return session.reusable_tokens(ids); };
+  EXPECT_EQ(reusable(request(11, 1).context_ids), 10U);
+  EXPECT_EQ(reusable(context), 0U);  // nothing to take in: no logits
+  EXPECT_EQ(reusable(request(9, 1).context_ids), 0U);
+  EXPECT_EQ(reusable({}), 0U);
+  auto other = request(11, 1).context_ids;
+  other[3] = 9;
+  EXPECT_EQ(reusable(other), 0U);
+}
+
+// Prompts of 100 tokens and more, after which a session can go back to their ends.
+class PromptKeepingSession : public ::testing::Test {
+ protected:
+  static EngineOptions options(bool keep_prompts) {
+    EngineOptions made = small_engine();
+    made.context_tokens = 400;
+    made.chunk_tokens = 40;
+    made.keep_prompts = keep_prompts;
+    return made;
+  }
+  static GenerationRequest request(size_t tokens, int32_t last) {
+    GenerationRequest made;
+    for (size_t i = 0; i < tokens; ++i) made.context_ids.push_back(static_cast<int32_t>(i * i * 31 % kVocab));
+    made.context_ids.back() = last;
+    made.max_new_tokens = 9;
+    made.sampling.temperature = 0;
+    made.stop_at_end_of_text = false;
+    return made;
+  }
+  GenerationResult generate(const GenerationRequest& made) { return session_.generate(made).value(); }
+  std::vector<int32_t> fresh_ids(const GenerationRequest& made) {
+    return std::move(plain_->new_session().value()).generate(made)->ids;
+  }
+
+  std::unique_ptr<Engine> engine_ = std::move(Engine::open(options(true)).value());
+  std::unique_ptr<Engine> plain_ = std::move(Engine::open(options(false)).value());
+  Session session_ = std::move(engine_->new_session().value());
+};
+
+TEST_F(PromptKeepingSession, AnAnswerIsTriedAgainFromThePromptsLastToken) {
+  const auto first = generate(request(300, 7));
+  EXPECT_EQ(first.ids, fresh_ids(request(300, 7)));
+  for (const int32_t last : {7, 8, 7}) {
+    EXPECT_EQ(session_.reusable_tokens(request(300, last).context_ids), 299U);
+    const auto again = generate(request(300, last));
+    EXPECT_EQ(again.stats.reused_tokens, 299U);
+    EXPECT_EQ(again.ids, fresh_ids(request(300, last)));
+  }
+}
+
+TEST_F(PromptKeepingSession, AnAnswerThatIsNotSentAgainIsForgotten) {
+  generate(request(129, 7));
+  auto next = request(250, 3);
+  std::copy_n(request(129, 5).context_ids.begin(), 129, next.context_ids.begin());
+  const auto second = generate(next);
+  EXPECT_EQ(second.stats.reused_tokens, 128U);
+  EXPECT_EQ(second.ids, fresh_ids(next));
+  EXPECT_EQ(session_.reusable_tokens(next.context_ids), 249U);
+}
+
+TEST_F(PromptKeepingSession, AShortTurnLeavesTheEndOfTheLongOneBefore) {
+  const auto first = generate(request(200, 7));
+  auto next = request(200, 7);
+  next.context_ids.insert(next.context_ids.end(), first.ids.begin(), first.ids.end());
+  next.context_ids.push_back(11);
+  EXPECT_EQ(generate(next).stats.reused_tokens, 208U);  // goes on from the answer
+  EXPECT_EQ(session_.reusable_tokens(next.context_ids), 199U);
+  EXPECT_EQ(generate(next).ids, fresh_ids(next));
+}
+
+TEST_F(PromptKeepingSession, ACancelledPromptIsGoneOnWith) {
+  std::stop_source source;
+  auto made = request(300, 7);
+  made.cancel = source.get_token();
+  made.on_prefill = [&](uint64_t done, uint64_t) {
+    if (done == 80) source.request_stop();
+  };
+  EXPECT_EQ(generate(made).finish, FinishReason::kCancelled);
+  const auto again = generate(request(300, 7));
+  EXPECT_EQ(again.stats.reused_tokens, 80U);
+  EXPECT_EQ(again.ids, fresh_ids(request(300, 7)));
+  session_.clear();
+  EXPECT_EQ(session_.reusable_tokens(made.context_ids), 0U);
+}
+
 class SavedSession : public SessionTest {
  protected:
   void SetUp() override {

@@ -19,6 +19,7 @@ constexpr std::string_view kMagic = "sluice-kv\n";
 constexpr uint32_t kVersion = 1;
 constexpr size_t kChecksumBytes = sizeof(uint64_t);
 constexpr size_t kMaxLayoutNumbers = 1 << 16;
+constexpr uint64_t kMaxFileBytes = uint64_t{1} << 62;  // sums of sizes up to that do not overflow
 // Read and added to the checksum while it is in a core's cache.
 constexpr size_t kPieceBytes = 256 << 10;
 
@@ -80,7 +81,8 @@ Result<Start> take_start(std::string_view& bytes, uint64_t file_bytes, uint64_t 
   start.tokens = take<uint64_t>(bytes);
   start.state_bytes = take<uint64_t>(bytes);
   if (start.owner_bytes > kMaxSnapshotOwnerBytes || start.layout_numbers > kMaxLayoutNumbers ||
-      start.tokens > file_bytes || start.state_bytes > file_bytes)
+      file_bytes > kMaxFileBytes || start.tokens > file_bytes / sizeof(int32_t) ||
+      start.state_bytes > file_bytes)
     return misfit("cut short or damaged: it claims more than its {} bytes can hold", file_bytes);
   const uint64_t claimed_bytes = start.head_bytes() + start.state_bytes + kChecksumBytes;
   if (claimed_bytes != file_bytes)
