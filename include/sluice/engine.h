@@ -70,6 +70,10 @@ struct EngineOptions {
   size_t sessions = 1;          // that live at once: the memory plan holds the state of each
   size_t parallel = 1;          // generations that share a pass; at most as many as sessions
   size_t chunk_tokens = 512;    // prefill takes this many tokens at a time
+  // Sessions can go back to the end of their last long prompt, whatever was generated after it: an answer is
+  // tried again, or is not sent again as it was made. The memory plan holds for that what is said of it in
+  // engine/session_state.h, and a long prompt takes one pass more, with its last token alone.
+  bool keep_prompts = false;
   std::function<void(const LoadProgress&)> on_progress;
   std::stop_token cancel;  // opening ends with kCancelled
 };
@@ -101,9 +105,13 @@ const char* finish_reason_name(
 
 struct GenerationRequest {
   // Everything the model shall have seen before it goes on: the whole conversation so far, encoded. What the
-  // session has already taken in is not computed again when it is a prefix of this; otherwise the session
-  // starts anew.
+  // session has already taken in is not computed again as far as Session::reusable_tokens says; the rest of
+  // it is forgotten.
   std::vector<int32_t> context_ids;
+  // EngineOptions::keep_prompts: after how many tokens of the context the session can go back to, instead of
+  // before the last one; for what other contexts begin with too. 0, or what is not left to take in: not
+  // asked.
+  uint64_t mark_tokens = 0;
   uint64_t max_new_tokens = 0;  // 0: until the text or the context ends
   SamplingOptions sampling;
   bool stop_at_end_of_text = true;
@@ -149,11 +157,25 @@ class Session {
   uint64_t context_tokens() const;            // the most this session can hold
   uint64_t tokens_held() const;               // what it has taken in so far
   std::span<const int32_t> ids_held() const;  // until it takes in more
+  // How many of a context's tokens generate() would not compute again: all that the session holds, or else
+  // all that it held at the end of its last prompt (EngineOptions::keep_prompts), where they are a proper
+  // prefix.
+  uint64_t reusable_tokens(std::span<const int32_t> context) const;
   void clear();
+
+  // Writes what it holds to a file, in the place of the one that is there, at once or not at all. kIo.
+  Status save(const std::filesystem::path& path) const;
+  // Puts what save() wrote in the place of what it holds: the session is then, to the bit, what it would be
+  // had it taken in those tokens itself. kNotFound, kIo; kCorrupt when the file is damaged or no such file,
+  // kUnsupported for another version of it, kInvalidArgument when it was saved with another checkpoint, other
+  // numerics or another build of the program, kOutOfBudget when it holds more tokens than this session can:
+  // the session is then as it was; but empty when the damage showed only beyond the file's head.
+  Status restore(const std::filesystem::path& path);
 
  private:
   friend class Engine;
   friend class Generation;
+  friend class SessionSnapshot;
   struct State;
   explicit Session(std::unique_ptr<State> state);
 

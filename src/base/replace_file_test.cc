@@ -50,6 +50,31 @@ TEST_F(ReplaceFile, WhatCannotBeReplacedStaysAndIsNamed) {
   EXPECT_FALSE(put(folder_ / "no" / "folder", "text"));
 }
 
+TEST_F(ReplaceFile, TakesBytesOneAfterTheOther) {
+  const auto bytes_of = [](std::string_view text) { return std::as_bytes(std::span(text)); };
+  const Status replaced = replace_file(folder_ / "file", [&](const AppendBytes& append) -> Status {
+    for (const char* part : {"one, ", "", "two"}) SLUICE_TRY(append(bytes_of(part)));
+    return {};
+  });
+  ASSERT_TRUE(replaced) << replaced.error().message;
+  EXPECT_EQ(read_text_file(folder_ / "file", 100), "one, two");
+}
+
+TEST_F(ReplaceFile, AnErrorHalfwayLeavesTheOldFileAndNothingElse) {
+  ASSERT_TRUE(put(folder_ / "file", "old"));
+  const Status replaced = replace_file(folder_ / "file", [&](const AppendBytes& append) -> Status {
+    SLUICE_TRY(append(std::as_bytes(std::span("new"))));
+    EXPECT_EQ(files(), 2u);
+    for (const auto& entry : fs::directory_iterator(folder_))
+      EXPECT_EQ(is_half_written(entry.path()), entry.path() != folder_ / "file");
+    return tl::unexpected(Error{ErrorCode::kCancelled, "no more"});
+  });
+  ASSERT_FALSE(replaced);
+  EXPECT_EQ(replaced.error().message, "no more");
+  EXPECT_EQ(read_text_file(folder_ / "file", 100), "old");
+  EXPECT_EQ(files(), 1u);
+}
+
 TEST_F(ReplaceFile, ManyAtOnceLeaveOneOfTheirs) {
   {
     std::vector<std::jthread> threads;

@@ -155,6 +155,7 @@ Result<EngineOptions> engine_options(const ModelOptions& options) {
   engine.chunk_tokens = options.chunk_tokens;
   engine.sessions = std::max(options.sessions, options.parallel);
   engine.parallel = options.parallel;
+  engine.keep_prompts = options.keep_prompts;
   if (!options.cache.empty()) {
     auto cache = CacheSize::parse(options.cache);
     if (!cache) return tl::unexpected(std::move(cache).error().in("--cache"));

@@ -31,6 +31,7 @@ struct ModelOptions {
   size_t chunk_tokens = 512;
   size_t sessions = 1;  // at least as many as parallel
   size_t parallel = 1;
+  bool keep_prompts = false;  // EngineOptions::keep_prompts
 };
 
 // Declares --numerics with `by_default` ("exact", "fast") as its value.

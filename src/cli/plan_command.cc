@@ -52,7 +52,8 @@ Result<MachineRates> measure(const Checkpoint& checkpoint, const ExpertCatalog& 
 }
 
 Result<Planned> make_plan(const PlanOptions& options) {
-  SLUICE_ASSIGN(const EngineOptions engine, engine_options(options.model));
+  SLUICE_ASSIGN(EngineOptions engine, engine_options(options.model));
+  engine.keep_prompts = engine.sessions > 1;  // as serve does
   Planned planned;
   planned.machine = machine_memory();
   if (!options.memory.empty()) {

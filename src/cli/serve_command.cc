@@ -9,6 +9,7 @@
 #include "cli/interrupts.h"
 #include "cli/model_options.h"
 #include "engine/loaded_model.h"
+#include "engine/snapshot_owner.h"
 #include "server/api.h"
 #include "server/http_server.h"
 
@@ -33,6 +34,8 @@ struct ServeOptions {
   size_t connections = 128;
   std::string max_body = "4MB";
   unsigned request_timeout_seconds = 60;
+  std::string kv_folder;  // empty: nothing is kept on disk
+  std::string kv_disk;    // empty: SnapshotStore::kDefaultLimitBytes
 };
 
 Status check(const ServeOptions& options) {
@@ -63,19 +66,41 @@ std::string model_name(const ServeOptions& options, Engine& engine) {
   return name.empty() ? "model" : name.string();
 }
 
+// How many bytes snapshots may take, before anything slow is done.
+Result<uint64_t> snapshot_limit(const ServeOptions& options) {
+  if (options.kv_disk.empty()) return SnapshotStore::kDefaultLimitBytes;
+  if (options.kv_folder.empty())
+    return fail(ErrorCode::kInvalidArgument,
+                "--kv-disk says how much --kv-dir may take; there is no --kv-dir");
+  auto bytes = parse_bytes(options.kv_disk);
+  if (!bytes) return tl::unexpected(std::move(bytes).error().in("--kv-disk"));
+  return bytes;
+}
+
+// Null when nothing is kept on disk.
+Result<std::unique_ptr<SnapshotStore>> open_store(const ServeOptions& options, uint64_t limit_bytes,
+                                                  Engine& engine) {
+  if (options.kv_folder.empty()) return nullptr;
+  auto store = SnapshotStore::open(options.kv_folder, limit_bytes, snapshot_owner(engine.loaded()));
+  if (!store) return tl::unexpected(std::move(store).error().in("--kv-dir"));
+  return store;
+}
+
 Result<ExitCode> serve(const ServeOptions& options, Console& console) {
   SLUICE_TRY(check(options));
   auto body_bytes = parse_bytes(options.max_body);
   if (!body_bytes) return tl::unexpected(std::move(body_bytes).error().in("--max-body"));
+  SLUICE_ASSIGN(const uint64_t snapshot_bytes, snapshot_limit(options));
   SLUICE_ASSIGN(const auto interrupts, Interrupts::catch_signals({SIGINT, SIGTERM}));
   const InterruptWatch watch(interrupts);
   SLUICE_ASSIGN(const auto engine, open_engine(options.model, console, watch.token()));
+  SLUICE_ASSIGN(const auto store, open_store(options, snapshot_bytes, *engine));
   Metrics metrics;
   const size_t sessions = std::max(options.model.sessions, options.model.parallel);
-  Scheduler scheduler(*engine, {options.queue, sessions, options.model.parallel}, metrics);
+  Scheduler scheduler(*engine, {options.queue, sessions, options.model.parallel}, metrics, store.get());
   const std::string name = model_name(options, *engine);
   Api api(*engine, scheduler, metrics,
-          {name, {options.api_key, options.cors, is_loopback_host(options.host)}});
+          {name, {options.api_key, options.cors, is_loopback_host(options.host)}}, store.get());
   SLUICE_ASSIGN(const auto server,
                 HttpServer::listen(http_options(options, *body_bytes, api),
                                    [&api](HttpExchange& exchange) { api.handle(exchange); }));
@@ -124,6 +149,20 @@ void add_server_options(CLI::App& command, ServeOptions& options) {
       ->check(CLI::Range(1, 86400).description(""))
       ->type_name("SECONDS")
       ->group(kGroup);
+  command
+      .add_option(
+          "--kv-dir", options.kv_folder,
+          "keep long prompts' states in this folder, so that they are not computed again after a restart, "
+          "or when memory had to forget them")
+      ->type_name("DIR")
+      ->group(kGroup);
+  command
+      .add_option(
+          "--kv-disk", options.kv_disk,
+          "what they may take there; those not used for longest go first. Default: 10GB, and at most half "
+          "of what the disk has free")
+      ->type_name("SIZE")
+      ->group(kGroup);
 }
 
 }  // namespace
@@ -132,6 +171,7 @@ Command add_serve_command(CLI::App& app) {
   auto options = std::make_shared<ServeOptions>();
   options->model.sessions = kSessions;
   options->model.parallel = kParallel;
+  options->model.keep_prompts = true;
   auto* command = app.add_subcommand("serve", "an HTTP server in OpenAI's and Anthropic's shapes");
   add_server_options(*command, *options);
   add_model_option(*command, options->model);

@@ -54,7 +54,6 @@ Result<GenerationResult> Generation::take_result() {
   return state_->take_result();
 }
 
-// Keeps what the session holds when it is a proper prefix of the context.
 Generation::State::State(Session::State& session, GenerationRequest request)
     : session_(session),
       request_(std::move(request)),
@@ -62,9 +61,9 @@ Generation::State::State(Session::State& session, GenerationRequest request)
       start_(Clock::now()),
       counters_(session.loaded.store->counters()) {
   const std::vector<int32_t>& context = request_.context_ids;
-  const bool grows = session_.ids.size() < context.size() &&
-                     std::equal(session_.ids.begin(), session_.ids.end(), context.begin());
-  if (!grows) session_.clear();
+  session_.prepare_for(context);
+  mark_at_ = session_.mark_of(context, request_.mark_tokens);
+  set_mark_if_there();
   result_.stats.prompt_tokens = context.size();
   result_.stats.reused_tokens = session_.ids.size();
 }
@@ -72,7 +71,8 @@ Generation::State::State(Session::State& session, GenerationRequest request)
 uint64_t Generation::State::wanted_tokens() {
   if (!is_over() && request_.cancel.stop_requested()) finish(FinishReason::kCancelled);
   if (is_over()) return 0;
-  return is_decoding() ? 1 : request_.context_ids.size() - session_.ids.size();
+  if (is_decoding()) return 1;
+  return (mark_at_ != 0 ? mark_at_ : request_.context_ids.size()) - session_.ids.size();
 }
 
 std::span<const int32_t> Generation::State::next(size_t count) const {
@@ -83,8 +83,16 @@ std::span<const int32_t> Generation::State::next(size_t count) const {
 void Generation::State::took(size_t count) {
   const auto ids = next(count);
   session_.ids.insert(session_.ids.end(), ids.begin(), ids.end());
+  set_mark_if_there();
   if (!is_decoding() && request_.on_prefill)
     request_.on_prefill(session_.ids.size(), request_.context_ids.size());
+}
+
+// From there on the rest of the prompt is wanted.
+void Generation::State::set_mark_if_there() {
+  if (mark_at_ == 0 || session_.ids.size() != mark_at_) return;
+  session_.set_mark();
+  mark_at_ = 0;
 }
 
 void Generation::State::fail(Error error) {

@@ -18,8 +18,8 @@ struct Generation::State {
   State(Session::State& session, GenerationRequest request);
 
   bool is_over() const { return outcome_.has_value(); }
-  // Tokens that it would take in now: all that is left of the prompt, or 1. 0 when it is over, which it is
-  // from now on when it was cancelled.
+  // Tokens that it would take in now: all that is left of the prompt up to the mark, up to its end, or 1. 0
+  // when it is over, which it is from now on when it was cancelled.
   uint64_t wanted_tokens();
   bool is_decoding() const { return decode_start_.has_value(); }
   // The first `count` of these tokens.
@@ -46,10 +46,13 @@ struct Generation::State {
   std::optional<FinishReason> finish_of(int32_t id);
   void finish(FinishReason reason);
 
+  void set_mark_if_there();
+
   Session::State& session_;
   const GenerationRequest request_;
   Sampler sampler_;
-  int32_t chosen_ = 0;  // and not taken in yet; once decoding
+  uint64_t mark_at_ = 0;  // 0: nowhere
+  int32_t chosen_ = 0;    // and not taken in yet; once decoding
   GenerationResult result_;
   Clock::time_point start_;
   std::optional<Clock::time_point> decode_start_;  // set once the prompt is taken in

@@ -26,10 +26,12 @@ Result<std::vector<FileSpec>> file_specs(const Checkpoint& checkpoint) {
   return specs;
 }
 
-// Changes whenever the checkpoint's files do.
+// By names, sizes and dates of the shards and of config.json.
 std::string identity_of(const Checkpoint& checkpoint) {
   std::string identity;
-  for (const auto& path : checkpoint.files()) {
+  std::vector<std::filesystem::path> files = checkpoint.files();
+  files.push_back(checkpoint.folder() / "config.json");
+  for (const auto& path : files) {
     std::error_code error;
     const auto size_bytes = std::filesystem::file_size(path, error);
     const auto written = std::filesystem::last_write_time(path, error).time_since_epoch().count();
@@ -51,7 +53,6 @@ LoadedModel::~LoadedModel() {
 void LoadedModel::load_heat(const EngineOptions& options) {
   if (options.heat_folder.empty() || options.stream != StreamMode::kDirect) return;
   const ExpertCatalog& catalog = expert_storage.catalog();
-  const std::string identity = identity_of(checkpoint);
   const HeatOwner owner{identity, catalog.layers(), catalog.experts_per_layer()};
   heat_file = options.heat_folder / (identity + ".heat");
   auto known = Heat::load(heat_file, owner);
@@ -74,6 +75,7 @@ Result<std::unique_ptr<LoadedModel>> LoadedModel::load(const EngineOptions& opti
   SLUICE_ASSIGN(auto checkpoint, Checkpoint::open(options.model_folder));
   SLUICE_ASSIGN(auto storage, ExpertStorage::locate(checkpoint));
   std::unique_ptr<LoadedModel> loaded(new LoadedModel(std::move(checkpoint), std::move(storage)));
+  loaded->identity = identity_of(loaded->checkpoint);
   const ModelConfig& config = loaded->checkpoint.config();
   WeightBinder measure(loaded->checkpoint, nullptr);
   SLUICE_TRY(bind_weights(config, measure).map([](const ModelWeights&) {}));

@@ -5,6 +5,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <string>
 
 #include "base/memory.h"
 #include "base/thread_pool.h"
@@ -31,6 +32,7 @@ struct LoadedModel {
   ~LoadedModel();
 
   Checkpoint checkpoint;
+  std::string identity;  // changes whenever the checkpoint's files do
   ExpertStorage expert_storage;
   EngineSizes sizes;
   MemoryPlan plan;

@@ -87,6 +87,7 @@ Result<CacheSize> CacheSize::parse(std::string_view text) {
 
 Result<EngineSizes> settle_sizes(const EngineOptions& options, const ModelConfig& config) {
   EngineSizes sizes{options.context_tokens, options.chunk_tokens, options.threads, options.parallel};
+  sizes.keep_prompts = options.keep_prompts;
   sizes.shared_chunk_tokens =
       std::min(options.chunk_tokens,
                options.stream == StreamMode::kResident ? kSharedTokensInMemory : kSharedTokensStreamed);
@@ -129,9 +130,10 @@ Result<MemoryPlan> plan_memory(const EngineOptions& options, const EngineSizes& 
   MemoryPlan plan;
   plan.available_bytes = available_bytes;
   plan.dense_bytes = dense_bytes;
+  const auto shape = Model::state_shape(config, options.row_format);
+  const uint64_t mark_bytes = sizes.keep_prompts ? SequenceState::most_changing_bytes(shape) : 0;
   plan.kv_bytes =
-      options.sessions *
-      SequenceState::bytes_when_full(Model::state_shape(config, options.row_format), sizes.context_tokens);
+      options.sessions * (SequenceState::bytes_when_full(shape, sizes.context_tokens) + mark_bytes);
   plan.workspace_bytes =
       Model::workspace_bytes(config, sizes.pass_tokens()) + Stepper::buffer_bytes(config, sizes);
   plan.program_bytes = program_bytes(options, sizes, config, catalog);

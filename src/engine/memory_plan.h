@@ -16,6 +16,7 @@ struct EngineSizes {
   size_t threads = 0;
   size_t parallel = 1;
   size_t shared_chunk_tokens = 0;  // the most tokens of prompts in a pass that others wait for
+  bool keep_prompts = false;
 
   // The most tokens of a pass: every sequence has one at least.
   size_t pass_tokens() const { return std::max(chunk_tokens, parallel); }

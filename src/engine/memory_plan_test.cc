@@ -77,6 +77,10 @@ TEST_F(MemoryPlanOfTinyV4, EverySessionHasItsPlace) {
   const auto five = plan(options, kUnknown);
   ASSERT_TRUE(one.has_value() && five.has_value());
   EXPECT_EQ(five->kv_bytes, 5 * one->kv_bytes);
+  options.keep_prompts = true;
+  const auto keeping = plan(options, kUnknown);
+  EXPECT_EQ(keeping->kv_bytes - five->kv_bytes,
+            5 * SequenceState::most_changing_bytes(Model::state_shape(config_, RowFormat::kF32)));
   EXPECT_EQ(five->workspace_bytes, one->workspace_bytes);  // they take turns
 }
 

@@ -20,11 +20,15 @@ const char* finish_reason_name(FinishReason reason) {
 }
 
 Result<Session> Engine::new_session() {
-  SLUICE_ASSIGN(auto sequence,
-                SequenceState::create(loaded_->model->state_shape(), loaded_->sizes.context_tokens));
+  const auto shape = loaded_->model->state_shape();
+  SLUICE_ASSIGN(auto sequence, SequenceState::create(shape, loaded_->sizes.context_tokens));
+  SessionMark mark;
+  if (loaded_->sizes.keep_prompts) {
+    SLUICE_ASSIGN(mark.changing, MappedMemory::allocate(SequenceState::most_changing_bytes(shape)));
+  }
   if (!stepper_) stepper_ = std::make_unique<Stepper>(*loaded_->model, loaded_->sizes);
-  return Session(
-      std::make_unique<Session::State>(Session::State{*loaded_, *stepper_, std::move(sequence), {}}));
+  return Session(std::make_unique<Session::State>(
+      Session::State{*loaded_, *stepper_, std::move(sequence), {}, std::move(mark)}));
 }
 
 Result<StepFigures> Engine::step(std::span<Generation* const> generations) {
@@ -45,6 +49,10 @@ uint64_t Session::tokens_held() const {
 }
 std::span<const int32_t> Session::ids_held() const {
   return state_->ids;
+}
+
+uint64_t Session::reusable_tokens(std::span<const int32_t> context) const {
+  return state_->reusable_tokens(context);
 }
 
 void Session::clear() {

@@ -1,7 +1,11 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <stdlib.h>
+
 #include <algorithm>
+#include <filesystem>
+#include <fstream>
 #include <optional>
 
 #include "sluice/engine.h"
@@ -262,6 +266,231 @@ TEST_F(SessionTest, ClearForgets) {
   const auto again = generate(session, request(10, 3));
   EXPECT_EQ(again.stats.reused_tokens, 0U);
   EXPECT_EQ(again.ids, first.ids);
+}
+
+TEST_F(SessionTest, ReusableTokensAreThoseOfAProperPrefix) {
+  Session session = new_session();
+  EXPECT_EQ(session.reusable_tokens(std::vector<int32_t>{1}), 0U);
+  const auto context = request(10, 1).context_ids;
+  generate(session, request(10, 1));
+  const auto reusable = [&](std::vector<int32_t> ids) { return session.reusable_tokens(ids); };
+  EXPECT_EQ(reusable(request(11, 1).context_ids), 10U);
+  EXPECT_EQ(reusable(context), 0U);  // nothing to take in: no logits
+  EXPECT_EQ(reusable(request(9, 1).context_ids), 0U);
+  EXPECT_EQ(reusable({}), 0U);
+  auto other = request(11, 1).context_ids;
+  other[3] = 9;
+  EXPECT_EQ(reusable(other), 0U);
+}
+
+// Prompts of 100 tokens and more, after which a session can go back to their ends.
+class PromptKeepingSession : public ::testing::Test {
+ protected:
+  static EngineOptions options(bool keep_prompts) {
+    EngineOptions made = small_engine();
+    made.context_tokens = 400;
+    made.chunk_tokens = 40;
+    made.keep_prompts = keep_prompts;
+    return made;
+  }
+  static GenerationRequest request(size_t tokens, int32_t last) {
+    GenerationRequest made;
+    for (size_t i = 0; i < tokens; ++i) made.context_ids.push_back(static_cast<int32_t>(i * i * 31 % kVocab));
+    made.context_ids.back() = last;
+    made.max_new_tokens = 9;
+    made.sampling.temperature = 0;
+    made.stop_at_end_of_text = false;
+    return made;
+  }
+  GenerationResult generate(const GenerationRequest& made) { return session_.generate(made).value(); }
+  std::vector<int32_t> fresh_ids(const GenerationRequest& made) {
+    return std::move(plain_->new_session().value()).generate(made)->ids;
+  }
+
+  std::unique_ptr<Engine> engine_ = std::move(Engine::open(options(true)).value());
+  std::unique_ptr<Engine> plain_ = std::move(Engine::open(options(false)).value());
+  Session session_ = std::move(engine_->new_session().value());
+};
+
+TEST_F(PromptKeepingSession, AnAnswerIsTriedAgainFromThePromptsLastToken) {
+  const auto first = generate(request(300, 7));
+  EXPECT_EQ(first.ids, fresh_ids(request(300, 7)));
+  for (const int32_t last : {7, 8, 7}) {
+    EXPECT_EQ(session_.reusable_tokens(request(300, last).context_ids), 299U);
+    const auto again = generate(request(300, last));
+    EXPECT_EQ(again.stats.reused_tokens, 299U);
+    EXPECT_EQ(again.ids, fresh_ids(request(300, last)));
+  }
+}
+
+TEST_F(PromptKeepingSession, AnAnswerThatIsNotSentAgainIsForgotten) {
+  generate(request(129, 7));
+  auto next = request(250, 3);
+  std::copy_n(request(129, 5).context_ids.begin(), 129, next.context_ids.begin());
+  const auto second = generate(next);
+  EXPECT_EQ(second.stats.reused_tokens, 128U);
+  EXPECT_EQ(second.ids, fresh_ids(next));
+  EXPECT_EQ(session_.reusable_tokens(next.context_ids), 249U);
+}
+
+TEST_F(PromptKeepingSession, AShortTurnLeavesTheEndOfTheLongOneBefore) {
+  const auto first = generate(request(200, 7));
+  auto next = request(200, 7);
+  next.context_ids.insert(next.context_ids.end(), first.ids.begin(), first.ids.end());
+  next.context_ids.push_back(11);
+  EXPECT_EQ(generate(next).stats.reused_tokens, 208U);  // goes on from the answer
+  EXPECT_EQ(session_.reusable_tokens(next.context_ids), 199U);
+  EXPECT_EQ(generate(next).ids, fresh_ids(next));
+}
+
+TEST_F(PromptKeepingSession, ACancelledPromptIsGoneOnWith) {
+  std::stop_source source;
+  auto made = request(300, 7);
+  made.cancel = source.get_token();
+  made.on_prefill = [&](uint64_t done, uint64_t) {
+    if (done == 80) source.request_stop();
+  };
+  EXPECT_EQ(generate(made).finish, FinishReason::kCancelled);
+  const auto again = generate(request(300, 7));
+  EXPECT_EQ(again.stats.reused_tokens, 80U);
+  EXPECT_EQ(again.ids, fresh_ids(request(300, 7)));
+  session_.clear();
+  EXPECT_EQ(session_.reusable_tokens(made.context_ids), 0U);
+}
+
+class SavedSession : public SessionTest {
+ protected:
+  void SetUp() override {
+    std::string pattern = (std::filesystem::temp_directory_path() / "sluice_session_test_XXXXXX").string();
+    ASSERT_NE(::mkdtemp(pattern.data()), nullptr);
+    folder_ = pattern;
+  }
+  void TearDown() override { std::filesystem::remove_all(folder_); }
+
+  static std::string text_of(const std::filesystem::path& path) {
+    std::ifstream in(path, std::ios::binary);
+    return {std::istreambuf_iterator<char>(in), {}};
+  }
+  static void put(const std::filesystem::path& path, const std::string& bytes) {
+    std::ofstream(path, std::ios::binary | std::ios::trunc) << bytes;
+  }
+
+  std::filesystem::path folder_;
+};
+
+TEST_F(SavedSession, GoesOnWhereItWasSaved) {
+  Session session = new_session();
+  GenerationRequest made = request(13, 5);
+  const auto first = generate(session, made);
+  ASSERT_TRUE(session.save(folder_ / "talk"));
+  ASSERT_TRUE(session.save(folder_ / "talk"));  // over the first
+  Session other = new_session();
+  generate(other, request(23, 9));
+  const Status restored = other.restore(folder_ / "talk");
+  ASSERT_TRUE(restored) << restored.error().message;
+  EXPECT_TRUE(std::ranges::equal(other.ids_held(), session.ids_held()));
+  made.context_ids.insert(made.context_ids.end(), first.ids.begin(), first.ids.end());
+  made.context_ids.insert(made.context_ids.end(), {9, 8, 7});
+  const auto second = generate(other, made);
+  EXPECT_EQ(second.stats.reused_tokens, 17U);
+  EXPECT_EQ(second.ids, fresh_ids(made));
+  ASSERT_TRUE(session.restore(folder_ / "talk"));  // and may be gone on with any number of times
+  EXPECT_EQ(generate(session, made).ids, second.ids);
+}
+
+TEST_F(SavedSession, AnEmptyOneIsEmpty) {
+  ASSERT_TRUE(new_session().save(folder_ / "talk"));
+  Session session = new_session();
+  generate(session, request(10, 3));
+  ASSERT_TRUE(session.restore(folder_ / "talk"));
+  EXPECT_EQ(session.tokens_held(), 0U);
+  EXPECT_EQ(generate(session, request(10, 3)).ids, fresh_ids(request(10, 3)));
+}
+
+TEST_F(SavedSession, WhatDoesNotFitIsSaidAndLeavesTheSessionAsItWas) {
+  Session session = new_session();
+  generate(session, request(30, 5));
+  ASSERT_TRUE(session.save(folder_ / "talk"));
+  const auto refused = [&](Session& into, const char* name, ErrorCode code, const std::string& part) {
+    const uint64_t held = into.tokens_held();
+    const Status restored = into.restore(folder_ / name);
+    ASSERT_FALSE(restored);
+    EXPECT_EQ(restored.error().code, code);
+    EXPECT_THAT(restored.error().message, HasSubstr(part));
+    EXPECT_THAT(restored.error().message, HasSubstr((folder_ / name).string()));
+    EXPECT_EQ(into.tokens_held(), held);
+  };
+  refused(session, "none", ErrorCode::kNotFound, "");
+  const std::string good = text_of(folder_ / "talk");
+  put(folder_ / "short", good.substr(0, good.size() / 2));
+  refused(session, "short", ErrorCode::kCorrupt, "cut short");
+  put(folder_ / "other", "{\"messages\": []}");
+  refused(session, "other", ErrorCode::kCorrupt, "no snapshot");
+  std::string newer = good;
+  newer[10] = 9;
+  put(folder_ / "newer", newer);
+  refused(session, "newer", ErrorCode::kUnsupported, "version 9");
+
+  EngineOptions options = small_engine();
+  options.context_tokens = 20;
+  auto engine = std::move(Engine::open(options).value());
+  Session small = std::move(engine->new_session().value());
+  refused(small, "talk", ErrorCode::kOutOfBudget, "34 tokens");
+  options = small_engine();
+  options.numerics = Numerics::kFast;
+  auto fast_engine = std::move(Engine::open(options).value());
+  Session fast = std::move(fast_engine->new_session().value());
+  refused(fast, "talk", ErrorCode::kInvalidArgument, "numerics exact");
+}
+
+// The same files again, with another date: nobody can tell what is in them.
+TEST_F(SavedSession, AnotherCheckpointsIsRefused) {
+  Session session = new_session();
+  generate(session, request(10, 3));
+  ASSERT_TRUE(session.save(folder_ / "talk"));
+  for (const char* changed : {"model.safetensors", "config.json"}) {
+    const auto copy = folder_ / changed / "model";
+    std::filesystem::create_directories(copy);
+    for (const char* name : {"model.safetensors", "config.json"}) {
+      std::filesystem::copy(small_engine().model_folder / name, copy);
+      const auto date = std::filesystem::last_write_time(small_engine().model_folder / name);
+      std::filesystem::last_write_time(copy / name, date);
+    }
+    EngineOptions options = small_engine();
+    options.model_folder = copy;
+    {
+      auto engine = std::move(Engine::open(options).value());
+      const Status same = std::move(engine->new_session().value()).restore(folder_ / "talk");
+      EXPECT_TRUE(same) << same.error().message;
+    }
+    std::filesystem::last_write_time(copy / changed, std::filesystem::file_time_type::clock::now());
+    auto engine = std::move(Engine::open(options).value());
+    const Status other = std::move(engine->new_session().value()).restore(folder_ / "talk");
+    ASSERT_FALSE(other);
+    EXPECT_THAT(other.error().message, HasSubstr("checkpoint"));
+  }
+}
+
+TEST_F(SavedSession, DamageBeyondTheHeadEmptiesItAndTheNextRequestWorks) {
+  Session session = new_session();
+  generate(session, request(30, 5));
+  ASSERT_TRUE(session.save(folder_ / "talk"));
+  std::string bytes = text_of(folder_ / "talk");
+  bytes[bytes.size() - 100] = static_cast<char>(bytes[bytes.size() - 100] ^ 4);
+  put(folder_ / "talk", bytes);
+  const Status restored = session.restore(folder_ / "talk");
+  ASSERT_FALSE(restored);
+  EXPECT_EQ(restored.error().code, ErrorCode::kCorrupt);
+  EXPECT_EQ(session.tokens_held(), 0U);
+  EXPECT_EQ(generate(session, request(10, 3)).ids, fresh_ids(request(10, 3)));
+}
+
+TEST_F(SavedSession, WhatCannotBeWrittenIsSaid) {
+  Session session = new_session();
+  const Status saved = session.save(folder_ / "no" / "folder");
+  ASSERT_FALSE(saved);
+  EXPECT_EQ(saved.error().code, ErrorCode::kIo);
+  EXPECT_TRUE(std::filesystem::is_empty(folder_));
 }
 
 TEST_F(SessionTest, SessionsOfOneEngineTakeTurnsUndisturbed) {

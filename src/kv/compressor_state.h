@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <vector>
 
 #include "kv/row_store.h"
@@ -43,6 +44,11 @@ class CompressorState {
   RowStore& rows() { return rows_; }
   const RowStore& rows() const { return rows_; }
   void clear() { rows_.clear(); }
+
+  // After `tokens` tokens: where the inputs stand that the blocks still to be closed need. Runs are added to
+  // `runs`, in a fixed order; their places hold until close_block().
+  void open_bytes(uint64_t tokens, std::vector<std::span<std::byte>>& runs);
+  uint32_t input_element_bytes() const { return sizeof(float); }
   uint64_t reserved_bytes() const;
 
  private:

@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <span>
 
 #include "base/memory.h"
 #include "sluice/numerics.h"
@@ -23,6 +24,10 @@ class RowStore {
   size_t size() const { return size_; }
   RowFormat format() const { return format_; }
   size_t row_bytes() const { return size_t{width_} * element_bytes(format_); }
+  // The first `rows` rows, and after them nothing: for rows that were written elsewhere.
+  void resize(size_t rows) { size_ = rows; }
+  // Where the first `rows` rows stand.
+  std::span<std::byte> bytes(size_t rows) const { return memory_.bytes().first(rows * row_bytes()); }
   void clear() { size_ = 0; }
   uint64_t reserved_bytes() const { return memory_.size_bytes(); }
 

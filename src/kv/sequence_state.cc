@@ -52,6 +52,26 @@ void pretend_blocks(std::optional<CompressorState>& state, uint64_t tokens, uint
   }
 }
 
+// The inputs of an open block and, where blocks overlap, of the one before.
+uint64_t open_bytes(const std::optional<CompressorShape>& shape) {
+  if (!shape) return 0;
+  return uint64_t{shape->overlapping ? 4U : 2U} * shape->ratio * shape->input_width() * sizeof(float);
+}
+
+void add_layout(const std::optional<CompressorState>& state, std::vector<uint32_t>& numbers) {
+  if (!state) {
+    numbers.push_back(0);
+    return;
+  }
+  const CompressorShape& shape = state->shape();
+  numbers.insert(numbers.end(), {shape.ratio, shape.row_width, shape.input_width(),
+                                 static_cast<uint32_t>(shape.row_format), state->input_element_bytes()});
+}
+
+void resume_rows(std::optional<CompressorState>& state, uint64_t position) {
+  if (state) state->rows().resize(position / state->shape().ratio);
+}
+
 }  // namespace
 
 Result<SequenceState> SequenceState::create(std::span<const LayerStateShape> layers,
@@ -95,6 +115,56 @@ void SequenceState::clear() {
   for (LayerState& layer : layers_) {
     if (layer.compressor) layer.compressor->clear();
     if (layer.indexer) layer.indexer->clear();
+  }
+}
+
+std::vector<std::span<std::byte>> SequenceState::changing_bytes() {
+  std::vector<std::span<std::byte>> runs;
+  if (position_ == 0) return runs;
+  for (LayerState& layer : layers_) {
+    runs.push_back(layer.window.bytes(position_));
+    if (layer.compressor) layer.compressor->open_bytes(position_, runs);
+    if (layer.indexer) layer.indexer->open_bytes(position_, runs);
+  }
+  return runs;
+}
+
+std::vector<std::span<std::byte>> SequenceState::settled_bytes(uint64_t position) {
+  std::vector<std::span<std::byte>> runs;
+  for (LayerState& layer : layers_) {
+    for (auto* state : {&layer.compressor, &layer.indexer}) {
+      if (!*state || position < (*state)->shape().ratio) continue;
+      runs.push_back((*state)->rows().bytes(position / (*state)->shape().ratio));
+    }
+  }
+  return runs;
+}
+
+uint64_t SequenceState::most_changing_bytes(std::span<const LayerStateShape> layers) {
+  uint64_t bytes = 0;
+  for (const LayerStateShape& shape : layers) {
+    bytes += uint64_t{shape.window} * shape.row_width * element_bytes(shape.row_format);
+    bytes += open_bytes(shape.compressor) + open_bytes(shape.indexer);
+  }
+  return bytes;
+}
+
+std::vector<uint32_t> SequenceState::layout() const {
+  std::vector<uint32_t> numbers;
+  for (const LayerState& layer : layers_) {
+    numbers.insert(numbers.end(), {layer.window.window(), layer.window.width(),
+                                   static_cast<uint32_t>(layer.window.format())});
+    add_layout(layer.compressor, numbers);
+    add_layout(layer.indexer, numbers);
+  }
+  return numbers;
+}
+
+void SequenceState::resume(uint64_t position) {
+  position_ = position;
+  for (LayerState& layer : layers_) {
+    resume_rows(layer.compressor, position);
+    resume_rows(layer.indexer, position);
   }
 }
 

@@ -47,6 +47,21 @@ class SequenceState {
   // Back to an empty sequence; the address space stays reserved.
   void clear();
 
+  // What it remembers, as bytes where they stand, in an order that layout() and the position settle. Those
+  // that the next tokens write over: windows and open blocks.
+  std::vector<std::span<std::byte>> changing_bytes();
+  // Those of its first `position` tokens that stay as they are until clear(): rows of closed blocks. REQUIRES
+  // position <= position(), or that this is where resume(position) will find them.
+  std::vector<std::span<std::byte>> settled_bytes(uint64_t position);
+  // The most bytes that changing_bytes() has.
+  static uint64_t most_changing_bytes(std::span<const LayerStateShape> layers);
+  // Numbers that say what the bytes are, the formats of rows among them: two states understand each other's
+  // bytes if these are equal.
+  std::vector<uint32_t> layout() const;
+  // The sequence has `position` tokens from now on, and changing_bytes() and settled_bytes(position) say
+  // where the caller puts what it remembers of them. REQUIRES position <= context_tokens().
+  void resume(uint64_t position);
+
  private:
   std::vector<LayerState> layers_;
   uint64_t position_ = 0;

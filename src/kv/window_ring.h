@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <span>
 #include <vector>
 
 #include "sluice/numerics.h"
@@ -22,6 +23,11 @@ class WindowRing {
   // The row [width] of a position. Meaningful for the last `window` positions written.
   const std::byte* row(uint64_t position) const { return rows_.data() + (position % window_) * row_bytes(); }
   std::byte* row(uint64_t position) { return rows_.data() + (position % window_) * row_bytes(); }
+  // The rows of the last `window` of so many positions, or of all of them, in the ring's order.
+  std::span<std::byte> bytes(uint64_t positions) {
+    const uint64_t rows = positions < window_ ? positions : window_;
+    return std::span(rows_).first(rows * row_bytes());
+  }
   uint64_t reserved_bytes() const { return rows_.size(); }
 
  private:

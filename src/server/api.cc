@@ -80,10 +80,12 @@ std::vector<Api::Route> Api::routes() {
   return routes;
 }
 
-Api::Api(Engine& engine, Scheduler& scheduler, Metrics& metrics, ApiOptions options)
+Api::Api(Engine& engine, Scheduler& scheduler, Metrics& metrics, ApiOptions options,
+         const SnapshotStore* store)
     : engine_(engine),
       scheduler_(scheduler),
       metrics_(metrics),
+      store_(store),
       options_(std::move(options)),
       started_(now_seconds()) {}
 
@@ -157,9 +159,10 @@ void Api::openapi(HttpExchange& exchange) {
 
 void Api::metrics_text(HttpExchange& exchange) {
   const Scheduler::Load load = scheduler_.load();
-  exchange.answer(
-      {.content_type = "text/plain; version=0.0.4; charset=utf-8",
-       .body = metrics_.text({engine_.counters(), engine_.memory_plan(), load.running, load.waiting})});
+  const SnapshotFigures snapshots = store_ != nullptr ? store_->figures() : SnapshotFigures{};
+  exchange.answer({.content_type = "text/plain; version=0.0.4; charset=utf-8",
+                   .body = metrics_.text(
+                       {engine_.counters(), engine_.memory_plan(), load.running, load.waiting, snapshots})});
 }
 
 // Nothing of it happens while nobody looks: a viewer's connection has a thread, which takes the samples.

@@ -24,8 +24,9 @@ struct ApiOptions {
 // Called by many connections at once.
 class Api {
  public:
-  // All must outlive this object. The engine is only asked what any thread may ask.
-  Api(Engine& engine, Scheduler& scheduler, Metrics& metrics, ApiOptions options);
+  // All must outlive this object; `store` may be null. The engine is only asked what any thread may ask.
+  Api(Engine& engine, Scheduler& scheduler, Metrics& metrics, ApiOptions options,
+      const SnapshotStore* store = nullptr);
 
   // Answers the request, whatever it is.
   void handle(HttpExchange& exchange);
@@ -79,6 +80,7 @@ class Api {
   Engine& engine_;
   Scheduler& scheduler_;
   Metrics& metrics_;
+  const SnapshotStore* store_;
   const ApiOptions options_;
   const int64_t started_;  // seconds since 1970
   std::mutex reading_;

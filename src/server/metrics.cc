@@ -60,6 +60,27 @@ void write_plan(const MemoryPlan& plan, std::string& text) {
             plan.slots, text);
 }
 
+void write_snapshots(const SnapshotFigures& figures, std::string& text) {
+  const auto counter = [&](const char* name, const char* help, auto value) {
+    write_one(name, "counter", help, value, text);
+  };
+  counter("sluice_snapshots_written_total", "Prompts' snapshots written to disk.", figures.written);
+  counter("sluice_snapshot_written_bytes_total", "Bytes of these.", figures.written_bytes);
+  counter("sluice_snapshot_write_seconds_total", "Time until the disk had them, off the engine's thread.",
+          seconds_of(figures.write_ns));
+  counter("sluice_snapshot_failed_writes_total", "Snapshots that could not be written, or had no room.",
+          figures.failed_writes);
+  counter("sluice_snapshots_read_total", "Snapshots that prompts went on from.", figures.read);
+  counter("sluice_snapshot_read_bytes_total", "Bytes of these.", figures.read_bytes);
+  counter("sluice_snapshot_read_seconds_total", "Time that reading them took.", seconds_of(figures.read_ns));
+  counter("sluice_snapshot_read_tokens_total", "Tokens of prompts that they held.", figures.read_tokens);
+  counter("sluice_snapshots_ignored_total", "Snapshots that were damaged or of something else.",
+          figures.ignored);
+  counter("sluice_snapshots_dropped_total", "Snapshots deleted to make room.", figures.dropped);
+  write_one("sluice_snapshot_disk_bytes", "gauge", "What snapshots take of the disk.", figures.held_bytes,
+            text);
+}
+
 }  // namespace
 
 void Histogram::observe(double seconds) {
@@ -156,6 +177,7 @@ std::string Metrics::text(const Now& now) const {
   histogram("sluice_time_per_output_token_seconds", "Mean time between tokens of an answer.", token_time_);
   histogram("sluice_answer_duration_seconds", "From a request to the end of its answer.", answer_);
   write_streaming(now.counters, text);
+  write_snapshots(now.snapshots, text);
   write_plan(now.plan, text);
   return text;
 }

@@ -8,6 +8,7 @@
 #include <string>
 #include <utility>
 
+#include "server/snapshot_figures.h"
 #include "sluice/engine.h"
 
 namespace sluice {
@@ -48,6 +49,7 @@ class Metrics {
     MemoryPlan plan{};
     size_t running = 0;
     size_t waiting = 0;
+    SnapshotFigures snapshots{};
   };
   // Text exposition format 0.0.4; base units (seconds, bytes), counters end in _total.
   std::string text(const Now& now) const;

@@ -35,6 +35,8 @@ std::unique_ptr<RunningAnswer> RunningAnswer::begin(Engine& engine, Session& ses
 GenerationRequest RunningAnswer::generation_request() {
   GenerationRequest request;
   request.context_ids = std::move(job_.context_ids);
+  prompt_tokens_ = request.context_ids.size();
+  request.mark_tokens = job_.mark_tokens;
   request.max_new_tokens = job_.request.max_tokens;
   request.sampling = job_.request.sampling;
   request.stop_at_end_of_text = !job_.request.ignore_end;
@@ -43,6 +45,12 @@ GenerationRequest RunningAnswer::generation_request() {
     request.on_logits = [this](std::span<const float> logits) { logits_ = logits; };
   request.on_token = [this](int32_t id) { return take(id); };
   return request;
+}
+
+bool RunningAnswer::has_just_read_its_prompt() {
+  if (has_read_prompt_ || session_->tokens_held() < prompt_tokens_) return false;
+  has_read_prompt_ = true;
+  return true;
 }
 
 bool RunningAnswer::take(int32_t id) {

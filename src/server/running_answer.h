@@ -21,6 +21,7 @@ struct Job {
   AnswerRequest request;
   std::vector<int32_t> context_ids;
   std::chrono::steady_clock::time_point submitted;
+  uint64_t mark_tokens = 0;  // GenerationRequest's
 };
 
 // Used by the thread that runs the engine; its answer is read by another.
@@ -39,6 +40,8 @@ class RunningAnswer {
   const std::shared_ptr<Answer>& answer() const { return job_.answer; }
   const Session* session() const { return session_; }
   Clock::time_point begun() const { return begun_; }
+  // Whether the session has taken in all of the prompt; once.
+  bool has_just_read_its_prompt();
 
   // Ends the answer with what came of the generation. Once; REQUIRES generation().is_over().
   void finish();
@@ -58,6 +61,8 @@ class RunningAnswer {
   AnswerDecoder decoder_;
   Clock::time_point begun_;
   std::optional<Clock::time_point> first_token_;
+  uint64_t prompt_tokens_ = 0;
+  bool has_read_prompt_ = false;
   uint64_t counted_tokens_ = 0;    // of those given out, in the metrics
   std::span<const float> logits_;  // that the next token is chosen from, while it is
   std::optional<Generation> generation_;

@@ -17,11 +17,11 @@ double seconds(std::chrono::steady_clock::duration time) {
 
 }  // namespace
 
-Scheduler::Scheduler(Engine& engine, Limits limits, Metrics& metrics)
+Scheduler::Scheduler(Engine& engine, Limits limits, Metrics& metrics, SnapshotStore* store)
     : engine_(engine),
       limits_(limits),
       metrics_(metrics),
-      sessions_(engine, limits.sessions),
+      sessions_(engine, limits.sessions, store),
       worker_([this] { work(); }) {}
 
 Scheduler::~Scheduler() {
@@ -71,6 +71,7 @@ void Scheduler::work() {
     step();
     retire();
   }
+  sessions_.keep_all();
 }
 
 bool Scheduler::admit() {
@@ -94,6 +95,7 @@ void Scheduler::begin(Job job) {
   auto session = sessions_.lend(job.context_ids);
   std::unique_ptr<RunningAnswer> running;
   if (session) {
+    job.mark_tokens = sessions_.shared_beginning(**session, job.context_ids);
     running = RunningAnswer::begin(engine_, **session, std::move(job), metrics_);
   } else {
     metrics_.count_error(session.error().code);
@@ -109,7 +111,12 @@ void Scheduler::step() {
   std::vector<Generation*> generations;
   for (const auto& running : running_) generations.push_back(&running->generation());
   const auto figures = engine_.step(generations);
-  if (figures) return metrics_.count_pass(*figures);
+  if (figures) {
+    metrics_.count_pass(*figures);
+    for (const auto& running : running_)
+      if (running->has_just_read_its_prompt()) sessions_.on_prompt(*running->session());
+    return;
+  }
   for (const auto& running : running_) {
     running->fail(figures.error());
     release(*running);

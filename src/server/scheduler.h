@@ -33,10 +33,11 @@ class Scheduler {
     size_t waiting = 0;
   };
 
-  // REQUIRES engine.tokenizer() != nullptr. Engine and metrics must outlive this object; from now on the
-  // engine is its own.
-  Scheduler(Engine& engine, Limits limits, Metrics& metrics);
-  // Cancels everything, and waits until the engine is idle: at most a pass.
+  // REQUIRES engine.tokenizer() != nullptr. Engine, metrics and `store`, which may be null, must outlive this
+  // object; from now on the engine is its own. With a store, conversations are kept on disk too.
+  Scheduler(Engine& engine, Limits limits, Metrics& metrics, SnapshotStore* store = nullptr);
+  // Cancels everything, and waits until the engine is idle: at most a pass. What is to be kept goes to the
+  // store.
   ~Scheduler();
   Scheduler(const Scheduler&) = delete;
   Scheduler& operator=(const Scheduler&) = delete;

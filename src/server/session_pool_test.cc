@@ -5,15 +5,6 @@
 namespace sluice {
 namespace {
 
-TEST(ReusableTokens, AreThoseOfAProperPrefix) {
-  const std::vector<int32_t> held{1, 2, 3};
-  EXPECT_EQ(reusable_tokens(held, std::vector<int32_t>{1, 2, 3, 4}), 3U);
-  EXPECT_EQ(reusable_tokens(held, std::vector<int32_t>{1, 2, 3}), 0U);  // nothing to take in: no logits
-  EXPECT_EQ(reusable_tokens(held, std::vector<int32_t>{1, 2}), 0U);
-  EXPECT_EQ(reusable_tokens(held, std::vector<int32_t>{1, 2, 4, 5}), 0U);
-  EXPECT_EQ(reusable_tokens({}, std::vector<int32_t>{1}), 0U);
-}
-
 class SessionPoolTest : public ::testing::Test {
  protected:
   SessionPoolTest() {

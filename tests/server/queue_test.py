@@ -95,7 +95,9 @@ class KeepsThePlan(unittest.TestCase):
         options = ("--parallel", "4", "--cache", "5%", "--context", "800")
         planned = subprocess.run([SLUICE, "plan", "--json", "--no-measure", "-m", str(TINY), *options],
                                  stdout=subprocess.PIPE, check=True).stdout
-        server = Server(*options)
+        folder = tempfile.mkdtemp()  # snapshots are no part of it: they are written from where they stand
+        self.addCleanup(shutil.rmtree, folder)
+        server = Server(*options, "--kv-dir", folder)
         body = {"messages": [user("Once upon a time " * 100)], **ENDLESS}
         with concurrent.futures.ThreadPoolExecutor(4) as clients:
             for answer in clients.map(lambda _: server.post(CHAT, body), range(4)):
