@@ -162,7 +162,7 @@ class Run {
     const bool shows_thinking =
         console_.err.traits().terminal && !options_.json && !options_.chat_flags.hide_thinking;
     const ThinkingMode mode = chat_options(options_.chat_flags).thinking_mode;
-    AnswerPrinter printer(*engine_->tokenizer(), mode, output, shows_thinking ? console_.err : nowhere);
+    AnswerPrinter printer(*engine_->tokenizer(), mode, {output, shows_thinking ? console_.err : nowhere});
     auto generated = generate(request, [&](int32_t id) { printer.push(id); });
     const bool ended = generated && generated->finish == FinishReason::kEndOfText;
     ChatMessage message = printer.finish(ended ? end_of_turn_text(*engine_) : "");
