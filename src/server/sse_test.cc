@@ -15,8 +15,8 @@ using ::testing::IsEmpty;
 std::vector<SseEvent> events_of(std::string_view text, size_t first_piece_bytes) {
   SseParser parser(1000);
   std::vector<SseEvent> events = parser.push(text.substr(0, first_piece_bytes)).value();
-  for (SseEvent& event : parser.push(text.substr(first_piece_bytes)).value())
-    events.push_back(std::move(event));
+  const std::vector<SseEvent> more = parser.push(text.substr(first_piece_bytes)).value();
+  events.insert(events.end(), more.begin(), more.end());
   return events;
 }
 

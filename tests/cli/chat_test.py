@@ -7,8 +7,8 @@ import shutil
 
 from program import PATIENCE_S, RENDITION, TINY, ProgramTest, Terminal
 
-# A temperature and a seed that make the model babble without end.
-BABBLE = ("--temperature", "100", "--seed", "1")
+# A temperature and a seed that make the model babble for thousands of tokens.
+BABBLE = ("--temperature", "100", "--seed", "4")
 PROMPT = "> "
 
 
@@ -143,7 +143,7 @@ class TalksAtATerminal(ProgramTest):
         return Terminal(["chat", *arguments], XDG_STATE_HOME=self.folder / "state", LC_ALL="C", **changes)
 
     def begin(self, *arguments, **changes):
-        """A chat in a window of 24 rows, with an answer that does not end."""
+        """A chat in a window of 24 rows, with an answer that takes its time."""
         chat = self.chat(*BABBLE, *arguments, **changes)
         chat.resize(24, 60)
         chat.expect(PROMPT)
@@ -176,16 +176,11 @@ class TalksAtATerminal(ProgramTest):
     def test_figures_can_be_left_out(self):
         for flag in ("--no-live", "-q"):
             chat = self.begin(flag)
-            seen = b""
-            while len(seen) < 6000:  # seconds of babble
-                seen += chat.expect(r"\S")
-                seen += chat.seen
-                chat.seen = b""
-            chat.type("\x03")
-            chat.expect(PROMPT)
-            self.assertNotIn(b"\x1b[1;23r", seen)
-            chat.type("\x04")
-            self.assertEqual(chat.finish()[1], 0)
+            chat.type("\x04")  # is read after the answer
+            output, code = chat.finish()
+            self.assertEqual(code, 0)
+            self.assertGreater(len(output), 5000)
+            self.assertNotIn(b"\x1b[1;23r", output)
 
     def test_ctrl_c_stops_the_answer_and_keeps_the_session(self):
         chat = self.chat("-v", *BABBLE)
