@@ -1,6 +1,7 @@
 #include "cli/http_client.h"
 
 #include <curl/curl.h>
+#include <dlfcn.h>
 
 #include <algorithm>
 #include <array>
@@ -16,31 +17,62 @@ constexpr size_t kMaxBodyBytes = 4 << 20;
 constexpr long kConnectSeconds = 15;
 constexpr int kPollMilliseconds = 1000;
 
-template <auto kRelease>
-struct Releaser {
-  template <class Handle>
-  void operator()(Handle* handle) const {
-    kRelease(handle);
+// What this file uses of libcurl. It is loaded when it is first needed: linked, it and the thirty libraries
+// that it stands on would cost every command 4 MB and a part of its start.
+struct Curl {
+#define SLUICE_CURL_FUNCTIONS(each)                                                                \
+  each(easy_cleanup) each(easy_getinfo) each(easy_header) each(easy_init) each(easy_setopt)        \
+      each(easy_strerror) each(free) each(global_init) each(multi_add_handle) each(multi_cleanup)  \
+          each(multi_info_read) each(multi_init) each(multi_perform) each(multi_poll)              \
+              each(multi_remove_handle) each(multi_strerror) each(multi_wakeup) each(slist_append) \
+                  each(slist_free_all) each(url) each(url_cleanup) each(url_get) each(url_set)     \
+                      each(url_strerror)
+#define SLUICE_CURL_MEMBER(name) decltype(&::curl_##name) name = nullptr;
+  SLUICE_CURL_FUNCTIONS(SLUICE_CURL_MEMBER)
+
+  // kUnsupported when this machine has none, or another one.
+  static Result<Curl> load() {
+    static const Result<Curl> loaded = open();
+    return loaded;
+  }
+
+ private:
+  static Result<Curl> open() {
+    void* library = dlopen("libcurl.so.4", RTLD_NOW | RTLD_LOCAL);
+    if (library == nullptr)
+      return fail(ErrorCode::kUnsupported, "libcurl is needed to talk with a server (Debian: libcurl4): {}",
+                  dlerror());
+    Curl curl;
+#define SLUICE_CURL_LOAD(name)                                                      \
+  curl.name = reinterpret_cast<decltype(curl.name)>(dlsym(library, "curl_" #name)); \
+  if (curl.name == nullptr)                                                         \
+    return fail(ErrorCode::kUnsupported, "libcurl is too old to talk with a server: {}", dlerror());
+    SLUICE_CURL_FUNCTIONS(SLUICE_CURL_LOAD)
+    if (const CURLcode ready = curl.global_init(CURL_GLOBAL_DEFAULT); ready != CURLE_OK)
+      return fail(ErrorCode::kInternal, "libcurl: {}", curl.easy_strerror(ready));
+    return curl;
   }
 };
-using EasyHandle = std::unique_ptr<CURL, Releaser<&curl_easy_cleanup>>;
-using MultiHandle = std::unique_ptr<CURLM, Releaser<&curl_multi_cleanup>>;
-using UrlHandle = std::unique_ptr<CURLU, Releaser<&curl_url_cleanup>>;
-using HeaderList = std::unique_ptr<curl_slist, Releaser<&curl_slist_free_all>>;
+
+// A handle that is released at the end.
+template <class Handle, class Release>
+std::unique_ptr<Handle, Release> owned(Handle* handle, Release release) {
+  return {handle, release};
+}
 
 // A part of a URL; empty when there is none.
-std::string part_of(CURLU* url, CURLUPart part) {
+std::string part_of(const Curl& curl, CURLU* url, CURLUPart part) {
   char* text = nullptr;
-  if (curl_url_get(url, part, &text, 0) != CURLUE_OK || text == nullptr) return {};
+  if (curl.url_get(url, part, &text, 0) != CURLUE_OK || text == nullptr) return {};
   std::string result(text);
-  curl_free(text);
+  curl.free(text);
   return result;
 }
 
-bool is_on_this_machine(const std::string& address) {
-  const UrlHandle url(curl_url());
-  if (!url || curl_url_set(url.get(), CURLUPART_URL, address.c_str(), 0) != CURLUE_OK) return false;
-  std::string host = part_of(url.get(), CURLUPART_HOST);
+bool is_on_this_machine(const Curl& curl, const std::string& address) {
+  const auto url = owned(curl.url(), curl.url_cleanup);
+  if (!url || curl.url_set(url.get(), CURLUPART_URL, address.c_str(), 0) != CURLUE_OK) return false;
+  std::string host = part_of(curl, url.get(), CURLUPART_HOST);
   std::erase_if(host, [](char byte) { return byte == '[' || byte == ']'; });
   return is_loopback_host(host);
 }
@@ -48,8 +80,9 @@ bool is_on_this_machine(const std::string& address) {
 // One call, attached to a multi handle while it lives.
 class Transfer {
  public:
-  Transfer(CURLM* multi, const HttpCall& call, const std::string& address, curl_slist* headers)
-      : multi_(multi), call_(call), easy_(curl_easy_init()) {
+  Transfer(const Curl& curl, CURLM* multi, const HttpCall& call, const std::string& address,
+           curl_slist* headers)
+      : curl_(curl), multi_(multi), call_(call), easy_(owned(curl.easy_init(), curl.easy_cleanup)) {
     set(CURLOPT_URL, (address + call.path).c_str());
     set(CURLOPT_PROTOCOLS_STR, "http,https");
     set(CURLOPT_HTTPHEADER, headers);
@@ -59,16 +92,16 @@ class Transfer {
     set(CURLOPT_ERRORBUFFER, reason_.data());
     set(CURLOPT_WRITEFUNCTION, &Transfer::take);
     set(CURLOPT_WRITEDATA, this);
-    if (is_on_this_machine(address)) set(CURLOPT_NOPROXY, "*");
+    if (is_on_this_machine(curl, address)) set(CURLOPT_NOPROXY, "*");
     if (call.json) {
       set(CURLOPT_POSTFIELDSIZE_LARGE, static_cast<curl_off_t>(call.json->size()));
       set(CURLOPT_POSTFIELDS, call.json->c_str());
     }
-    curl_multi_add_handle(multi_, easy_.get());
+    curl_.multi_add_handle(multi_, easy_.get());
   }
   Transfer(const Transfer&) = delete;
   Transfer& operator=(const Transfer&) = delete;
-  ~Transfer() { curl_multi_remove_handle(multi_, easy_.get()); }
+  ~Transfer() { curl_.multi_remove_handle(multi_, easy_.get()); }
 
   bool is(const CURL* handle) const { return easy_.get() == handle; }
 
@@ -77,11 +110,11 @@ class Transfer {
     if (code != CURLE_OK) {
       const char* what = status() == 0 ? "does not answer" : "broke off its answer";
       return fail(ErrorCode::kIo, "{} {}: {}", address, what,
-                  reason_[0] == '\0' ? curl_easy_strerror(code) : reason_.data());
+                  reason_[0] == '\0' ? curl_.easy_strerror(code) : reason_.data());
     }
     HttpReply reply{.status = status(), .body = std::move(body_)};
     curl_header* header = nullptr;
-    if (curl_easy_header(easy_.get(), "Retry-After", 0, CURLH_HEADER, -1, &header) == CURLHE_OK)
+    if (curl_.easy_header(easy_.get(), "Retry-After", 0, CURLH_HEADER, -1, &header) == CURLHE_OK)
       reply.retry_after = header->value;
     return reply;
   }
@@ -89,12 +122,12 @@ class Transfer {
  private:
   template <class Value>
   void set(CURLoption option, Value value) {
-    curl_easy_setopt(easy_.get(), option, value);
+    curl_.easy_setopt(easy_.get(), option, value);
   }
 
   int status() const {
     long code = 0;
-    curl_easy_getinfo(easy_.get(), CURLINFO_RESPONSE_CODE, &code);
+    curl_.easy_getinfo(easy_.get(), CURLINFO_RESPONSE_CODE, &code);
     return static_cast<int>(code);
   }
 
@@ -112,9 +145,10 @@ class Transfer {
     return {};
   }
 
+  const Curl& curl_;
   CURLM* multi_;
   const HttpCall& call_;
-  EasyHandle easy_;
+  std::unique_ptr<CURL, decltype(Curl::easy_cleanup)> easy_;
   std::array<char, CURL_ERROR_SIZE> reason_{};
   std::string body_;
   Status taken_;
@@ -129,17 +163,19 @@ Result<std::string> server_address(std::string_view text) {
   };
   const std::string with_scheme =
       text.find("://") == std::string_view::npos ? "http://" + std::string(text) : std::string(text);
-  const UrlHandle url(curl_url());
+  SLUICE_ASSIGN(const Curl curl, Curl::load());
+  const auto url = owned(curl.url(), curl.url_cleanup);
   if (!url) return fail(ErrorCode::kInternal, "libcurl has no memory left");
-  if (const CURLUcode code = curl_url_set(url.get(), CURLUPART_URL, with_scheme.c_str(), 0);
+  if (const CURLUcode code = curl.url_set(url.get(), CURLUPART_URL, with_scheme.c_str(), 0);
       code != CURLUE_OK)
-    return refuse(fmt::format(" ({})", curl_url_strerror(code)));
-  const std::string scheme = part_of(url.get(), CURLUPART_SCHEME);
+    return refuse(fmt::format(" ({})", curl.url_strerror(code)));
+  const std::string scheme = part_of(curl, url.get(), CURLUPART_SCHEME);
   if (scheme != "http" && scheme != "https") return refuse(" (only http and https are spoken)");
   for (const CURLUPart part : {CURLUPART_USER, CURLUPART_PASSWORD, CURLUPART_QUERY, CURLUPART_FRAGMENT}) {
-    if (!part_of(url.get(), part).empty()) return refuse(" (it has more than a host, a port and a path)");
+    if (!part_of(curl, url.get(), part).empty())
+      return refuse(" (it has more than a host, a port and a path)");
   }
-  std::string address = part_of(url.get(), CURLUPART_URL);
+  std::string address = part_of(curl, url.get(), CURLUPART_URL);
   const auto without = [&](std::string_view ending) {
     if (address.ends_with(ending)) address.resize(address.size() - ending.size());
   };
@@ -150,8 +186,6 @@ Result<std::string> server_address(std::string_view text) {
 }
 
 Result<HttpClient> HttpClient::make(std::string_view url, std::string_view api_key) {
-  static const CURLcode ready = curl_global_init(CURL_GLOBAL_DEFAULT);
-  if (ready != CURLE_OK) return fail(ErrorCode::kInternal, "libcurl: {}", curl_easy_strerror(ready));
   SLUICE_ASSIGN(std::string address, server_address(url));
   const auto is_printable = [](char byte) { return byte > 0x20 && byte < 0x7f; };
   if (!std::ranges::all_of(api_key, is_printable))
@@ -162,24 +196,26 @@ Result<HttpClient> HttpClient::make(std::string_view url, std::string_view api_k
 
 Result<HttpReply> HttpClient::make_call(const HttpCall& call, const std::stop_token& cancel,
                                         const HttpCall* beside) const {
-  const MultiHandle multi(curl_multi_init());
+  SLUICE_ASSIGN(const Curl curl, Curl::load());
+  const auto multi = owned(curl.multi_init(), curl.multi_cleanup);
   if (!multi) return fail(ErrorCode::kInternal, "libcurl has no memory left");
-  HeaderList headers(curl_slist_append(nullptr, "Content-Type: application/json"));
-  if (has_key()) curl_slist_append(headers.get(), authorization_.c_str());
-  Transfer transfer(multi.get(), call, address_, headers.get());
+  const auto headers =
+      owned(curl.slist_append(nullptr, "Content-Type: application/json"), curl.slist_free_all);
+  if (has_key()) curl.slist_append(headers.get(), authorization_.c_str());
+  Transfer transfer(curl, multi.get(), call, address_, headers.get());
   std::optional<Transfer> other;
-  if (beside != nullptr) other.emplace(multi.get(), *beside, address_, headers.get());
-  const std::stop_callback wake(cancel, [&multi] { curl_multi_wakeup(multi.get()); });
+  if (beside != nullptr) other.emplace(curl, multi.get(), *beside, address_, headers.get());
+  const std::stop_callback wake(cancel, [&] { curl.multi_wakeup(multi.get()); });
   while (!cancel.stop_requested()) {
     int running = 0;
     int left = 0;
-    if (const CURLMcode code = curl_multi_perform(multi.get(), &running); code != CURLM_OK)
-      return fail(ErrorCode::kInternal, "libcurl: {}", curl_multi_strerror(code));
-    while (const CURLMsg* message = curl_multi_info_read(multi.get(), &left)) {
+    if (const CURLMcode code = curl.multi_perform(multi.get(), &running); code != CURLM_OK)
+      return fail(ErrorCode::kInternal, "libcurl: {}", curl.multi_strerror(code));
+    while (const CURLMsg* message = curl.multi_info_read(multi.get(), &left)) {
       if (message->msg != CURLMSG_DONE || !transfer.is(message->easy_handle)) continue;
       return transfer.outcome(message->data.result, address_);
     }
-    curl_multi_poll(multi.get(), nullptr, 0, kPollMilliseconds, nullptr);
+    curl.multi_poll(multi.get(), nullptr, 0, kPollMilliseconds, nullptr);
   }
   return fail(ErrorCode::kCancelled, "interrupted");
 }

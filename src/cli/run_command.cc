@@ -55,7 +55,8 @@ class Run {
     SLUICE_TRY(read_prompt());
     SLUICE_ASSIGN(const auto system, system_message(options_.chat_flags));
     SLUICE_ASSIGN(const auto interrupts, Interrupts::catch_them());
-    const InterruptWatch watch(interrupts);
+    const bool takes_row = options_.live.live && console_.err.traits().rewrites;
+    const InterruptWatch watch(interrupts, takes_row ? kReleaseRow : "");
     SLUICE_ASSIGN(engine_, open_engine(options_.model, console_, watch.token()));
     SLUICE_ASSIGN(GenerationRequest request, make_request(system));
     request.cancel = watch.token();

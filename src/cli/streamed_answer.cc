@@ -67,9 +67,9 @@ Result<std::vector<CompletionPart>> StreamedAnswer::take_delta(const JsonValue& 
   SLUICE_ASSIGN(std::string content, text_of(delta, "content"));
   SLUICE_ASSIGN(const JsonValue* calls, member(delta, "tool_calls", Kind::kArray));
   SLUICE_TRY(grow(reasoning.size() + content.size()));
+  if (calls != nullptr) SLUICE_TRY(take_calls(*calls));
   message_.reasoning_content += reasoning;
   message_.content += content;
-  if (calls != nullptr) SLUICE_TRY(take_calls(*calls));
   if (!reasoning.empty()) parts.push_back({CompletionPart::Kind::kReasoning, std::move(reasoning)});
   if (!content.empty()) parts.push_back({CompletionPart::Kind::kContent, std::move(content)});
   return parts;
