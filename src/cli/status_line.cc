@@ -44,6 +44,15 @@ std::string status_text(const TelemetrySample& sample) {
   return text;
 }
 
+std::string fitting_figures(std::string text, size_t columns) {
+  constexpr std::string_view kGap = "  ";
+  while (text.size() > columns) {
+    const size_t end = text.rfind(kGap);
+    text.resize(end == std::string::npos ? 0 : end);
+  }
+  return text;
+}
+
 // The columns of the window; 0 where there is no row to write to.
 int StatusLine::reserve() {
   const WindowSize window = output_.traits().rewrites ? window_size() : WindowSize{};
@@ -79,7 +88,7 @@ void StatusLine::update(const TelemetrySample& sample) {
   std::string text = status_text(window_);
   window_ = {};
   if (columns == 0) return;
-  text.resize(std::min(text.size(), static_cast<size_t>(columns) - 1));
+  text = fitting_figures(std::move(text), static_cast<size_t>(columns) - 1);
   output_.write(
       fmt::format("\x1b"
                   "7\x1b[{};1H\x1b[K{}\x1b"

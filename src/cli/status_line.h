@@ -49,4 +49,7 @@ class StatusLine {
 // use"
 std::string status_text(const TelemetrySample& sample);
 
+// As many whole figures of it, from the left, as `columns` hold: one that is cut would be another figure.
+std::string fitting_figures(std::string text, size_t columns);
+
 }  // namespace sluice

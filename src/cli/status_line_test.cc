@@ -21,5 +21,13 @@ TEST(StatusText, ShowsWhatThereIs) {
             "decode  20.0 tokens/s  hits 90 %  2.00 MB/token  disk 40.0 MB/s  queue 2.5  waiting 0 %");
 }
 
+TEST(FittingFigures, AreWhole) {
+  const std::string text = "decode  20.0 tokens/s  waiting 12 %";
+  EXPECT_EQ(fitting_figures(text, text.size()), text);
+  EXPECT_EQ(fitting_figures(text, text.size() - 1), "decode  20.0 tokens/s");
+  EXPECT_EQ(fitting_figures(text, 20), "decode");
+  EXPECT_EQ(fitting_figures(text, 5), "");
+}
+
 }  // namespace
 }  // namespace sluice
