@@ -1,5 +1,7 @@
 #include "cli/answer_printer.h"
 
+#include <utility>
+
 #include "engine/loaded_model.h"
 
 namespace sluice {
@@ -25,6 +27,25 @@ std::string_view end_of_turn_text(Engine& engine) {
                      : engine.tokenizer()->token_bytes(static_cast<int32_t>(ids.front()));
 }
 
+void TurnPrinter::reasoning(std::string_view text) {
+  thinking_.write(thinking_.styled(Style::kDim, without_controls(text)));
+}
+
+void TurnPrinter::content(std::string_view text) {
+  if (!std::exchange(in_content_, true)) thinking_.end_line();
+  answer_.write_foreign(text);
+}
+
+void TurnPrinter::finish(const std::vector<ToolCall>& calls) {
+  thinking_.end_line();
+  answer_.end_line();
+  for (const ToolCall& call : calls) {
+    answer_.write(
+        answer_.styled(Style::kYellow, "-> " + without_controls(call.name + "(" + call.arguments + ")")));
+    answer_.end_line();
+  }
+}
+
 void AnswerPrinter::take(const std::string& text) {
   text_ += text;
   for (const CompletionPart& part : stream_.push(text)) show(part);
@@ -34,12 +55,11 @@ void AnswerPrinter::show(const CompletionPart& part) {
   switch (part.kind) {
     case CompletionPart::Kind::kReasoning:
       reasoning_ += part.text;
-      thinking_.write(thinking_.styled(Style::kDim, without_controls(part.text)));
+      printer_.reasoning(part.text);
       break;
     case CompletionPart::Kind::kContent:
-      if (content_.empty()) thinking_.end_line();
       content_ += part.text;
-      answer_.write_foreign(part.text);
+      printer_.content(part.text);
       break;
     case CompletionPart::Kind::kToolCall:
       calls_ += part.text;
@@ -51,15 +71,8 @@ ChatMessage AnswerPrinter::finish(std::string_view end_of_text) {
   take(detokenizer_.finish());
   for (const CompletionPart& part : stream_.finish()) show(part);
   ChatMessage written = message(end_of_text);
-  thinking_.end_line();
-  answer_.end_line();
-  for (const ToolCall& call : written.tool_calls) {
-    answer_.write(
-        answer_.styled(Style::kYellow, "-> " + without_controls(call.name + "(" + call.arguments + ")")));
-    answer_.end_line();
-  }
-  if (written.tool_calls.empty()) answer_.write_foreign(calls_);
-  answer_.end_line();
+  if (written.tool_calls.empty() && !calls_.empty()) printer_.content(calls_);
+  printer_.finish(written.tool_calls);
   return written;
 }
 

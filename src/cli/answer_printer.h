@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "cli/output.h"
 #include "sluice/engine.h"
@@ -37,13 +38,31 @@ class StoryPrinter {
 // nullptr.
 std::string_view end_of_turn_text(Engine& engine);
 
-// One turn of an assistant. The answer goes to one stream; the reasoning, dimmed, to another. Tool calls are
-// shown when they are complete, as calls: "-> get_weather({"city": "Paris"})". One generation per object.
+// Shows a turn of an assistant while it comes. The answer goes to one stream; the reasoning, dimmed, to
+// another. Calls are shown as calls: "-> get_weather({"city": "Paris"})". One turn per object; a copy goes on
+// with the same turn.
+class TurnPrinter {
+ public:
+  // Both must outlive this object.
+  TurnPrinter(Output& answer, Output& thinking) : answer_(answer), thinking_(thinking) {}
+
+  void reasoning(std::string_view text);
+  void content(std::string_view text);
+  // Ends the turn's text, and shows its calls.
+  void finish(const std::vector<ToolCall>& calls);
+
+ private:
+  Output& answer_;
+  Output& thinking_;
+  bool in_content_ = false;
+};
+
+// A turn of an assistant from its tokens. One generation per object.
 class AnswerPrinter {
  public:
-  // All must outlive this object.
-  AnswerPrinter(const Tokenizer& tokenizer, ThinkingMode mode, Output& answer, Output& thinking)
-      : mode_(mode), answer_(answer), thinking_(thinking), detokenizer_(tokenizer), stream_(mode) {}
+  // `tokenizer` must outlive this object.
+  AnswerPrinter(const Tokenizer& tokenizer, ThinkingMode mode, TurnPrinter printer)
+      : mode_(mode), printer_(printer), detokenizer_(tokenizer), stream_(mode) {}
 
   void push(int32_t id) { take(detokenizer_.push(id)); }
 
@@ -58,8 +77,7 @@ class AnswerPrinter {
   ChatMessage message(std::string_view end_of_text) const;
 
   ThinkingMode mode_;
-  Output& answer_;
-  Output& thinking_;
+  TurnPrinter printer_;
   Detokenizer detokenizer_;
   CompletionStream stream_;
   std::string text_;       // everything

@@ -19,6 +19,11 @@ ChatLine think_line(std::string_view argument) {
   return {ChatLine::Kind::kUnknown, "/think on lets the model reason first, /think off does not"};
 }
 
+ChatLine file_line(ChatLine::Kind kind, std::string_view name, std::string_view argument) {
+  if (!argument.empty()) return {kind, std::string(argument)};
+  return {ChatLine::Kind::kUnknown, fmt::format("/{} wants a file's name: /{} chat.json", name, name)};
+}
+
 }  // namespace
 
 ChatLine parse_chat_line(std::string_view line) {
@@ -29,6 +34,8 @@ ChatLine parse_chat_line(std::string_view line) {
   const std::string_view argument = trimmed(line.substr(end));
   if (name == "think") return think_line(argument);
   if (name == "system") return {ChatLine::Kind::kSystem, std::string(argument)};
+  if (name == "save") return file_line(ChatLine::Kind::kSave, name, argument);
+  if (name == "load") return file_line(ChatLine::Kind::kLoad, name, argument);
   struct Plain {
     std::string_view name;
     ChatLine::Kind kind;
@@ -50,7 +57,9 @@ std::string chat_help() {
   return "  /think on|off   let the model reason before it answers\n"
          "  /system TEXT    what the model shall be and do; without TEXT: nothing in particular\n"
          "  /clear          a new conversation\n"
-         "  /stats          what the answers cost\n"
+         "  /save FILE      keep the conversation in a file\n"
+         "  /load FILE      go on with one that was kept\n"
+         "  /stats          what the answers cost, and how whoever answers is\n"
          "  /quit           leave (as does Ctrl-D)\n"
          "Ctrl-C stops an answer. A line that ends in \\ goes on in the next one.\n"
          "To send a message that starts with a slash, put a space before it.\n";

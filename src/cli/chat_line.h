@@ -15,12 +15,15 @@ struct ChatLine {
     kThinkOn,
     kThinkOff,
     kSystem,
+    kSave,
+    kLoad,
     kStats,
     kQuit,
     kUnknown
   };
   Kind kind = Kind::kNothing;
-  std::string text;  // kMessage: the message; kSystem: the argument; kUnknown: what is wrong with it
+  std::string
+      text;  // kMessage: the message; kSystem, kSave, kLoad: the argument; kUnknown: what is wrong with it
 };
 
 // A line that starts with a slash is a command; one that starts with a space is a message, whatever follows.

@@ -25,6 +25,15 @@ TEST(ChatLine, TakesTheRestAsTheSystemMessage) {
   EXPECT_EQ(parse_chat_line("/system").text, "");
 }
 
+TEST(ChatLine, TakesTheRestAsAFilesName) {
+  EXPECT_EQ(parse_chat_line("/save my chat.json ").kind, Kind::kSave);
+  EXPECT_EQ(parse_chat_line("/save my chat.json ").text, "my chat.json");
+  EXPECT_EQ(parse_chat_line("/load ~/a").kind, Kind::kLoad);
+  EXPECT_EQ(parse_chat_line("/load ~/a").text, "~/a");
+  EXPECT_EQ(parse_chat_line("/save").kind, Kind::kUnknown);
+  EXPECT_THAT(parse_chat_line("/load ").text, ::testing::HasSubstr("/load chat.json"));
+}
+
 TEST(ChatLine, SendsNoMistypedCommandToTheModel) {
   EXPECT_EQ(parse_chat_line("/hlep").kind, Kind::kUnknown);
   EXPECT_THAT(parse_chat_line("/hlep").text, ::testing::HasSubstr("/hlep"));

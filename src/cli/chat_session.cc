@@ -2,14 +2,10 @@
 
 #include <fmt/format.h>
 
-#include "base/units.h"
-#include "cli/answer_printer.h"
+#include "cli/chat_file.h"
 #include "cli/chat_line.h"
-#include "cli/model_options.h"
 #include "cli/print_error.h"
-#include "cli/progress_line.h"
-#include "cli/summary.h"
-#include "text/tokenizer.h"
+#include "cli/status_line.h"
 
 namespace sluice {
 
@@ -56,19 +52,20 @@ bool ChatSession::obey(const std::string& line) {
       console_.err.write(chat_help());
       break;
     case ChatLine::Kind::kClear:
-      turns_.clear();
-      session_.clear();
-      say("A new conversation.");
+      clear();
       break;
     case ChatLine::Kind::kThinkOn:
-    case ChatLine::Kind::kThinkOff: {
-      const bool on = command.kind == ChatLine::Kind::kThinkOn;
-      settings_.options.thinking_mode = on ? ThinkingMode::kThinking : ThinkingMode::kChat;
-      say(on ? "The model thinks first." : "The model answers at once.");
+    case ChatLine::Kind::kThinkOff:
+      think(command.kind == ChatLine::Kind::kThinkOn);
       break;
-    }
     case ChatLine::Kind::kSystem:
       set_system(std::move(command.text));
+      break;
+    case ChatLine::Kind::kSave:
+      save(command.text);
+      break;
+    case ChatLine::Kind::kLoad:
+      load(command.text);
       break;
     case ChatLine::Kind::kStats:
       show_stats();
@@ -87,7 +84,7 @@ void ChatSession::answer(std::string message) {
   if (settings_.system) conversation.push_back(*settings_.system);
   conversation.insert(conversation.end(), turns_.begin(), turns_.end());
   conversation.push_back({.role = ChatRole::kUser, .content = std::move(message)});
-  auto answered = generate(conversation);
+  auto answered = reply_to(conversation);
   if (!answered) {
     print_error(console_.err, answered.error());
     say("Your message was not kept; the conversation goes on without it.");
@@ -97,39 +94,30 @@ void ChatSession::answer(std::string message) {
   turns_.push_back(*std::move(answered));
 }
 
-Result<ChatMessage> ChatSession::generate(const Conversation& conversation) {
-  SLUICE_ASSIGN(const Prompt prompt, encode_chat(conversation, settings_.options));
-  const InterruptWatch watch(interrupts_);
-  GenerationRequest request;
-  request.context_ids = engine_.tokenizer()->encode(prompt);
-  request.max_new_tokens = settings_.max_tokens;
-  request.sampling = apply_flags(settings_.sampling, engine_.default_sampling());
-  request.cancel = watch.token();
+Result<ChatMessage> ChatSession::reply_to(const Conversation& conversation) {
+  const InterruptWatch watch(interrupts_, console_.err.traits().rewrites ? kReleaseRow : "");
   Output nowhere = Output::none();
   const bool shows_thinking = console_.err.traits().terminal && !settings_.hide_thinking;
-  AnswerPrinter printer(*engine_.tokenizer(), settings_.options.thinking_mode, console_.out,
-                        shows_thinking ? console_.err : nowhere);
-  ProgressLine line(console_.err);
-  if (!console_.quiet) {
-    request.on_prefill = [&](uint64_t done, uint64_t total) { line.update_tokens("reading", done, total); };
-  }
-  request.on_token = [&](int32_t id) {
-    line.clear();
-    printer.push(id);
-    return console_.out.status().has_value();
-  };
-  auto generated = session_.generate(request);
-  line.clear();
-  const bool ended = generated && generated->finish == FinishReason::kEndOfText;
-  ChatMessage message = printer.finish(ended ? end_of_turn_text(engine_) : "");
-  if (!generated) return tl::unexpected(std::move(generated).error());
-  last_ = *std::move(generated);
+  const TurnPrinter printer(console_.out, shows_thinking ? console_.err : nowhere);
+  SLUICE_ASSIGN(ChatPartner::Reply reply,
+                partner_.answer(conversation, settings_.options, printer, watch.token()));
+  last_cost_ = std::move(reply.cost);
   ++answers_;
-  new_tokens_ += last_->stats.new_tokens;
-  if (console_.verbose) say(summary_of(*last_));
-  if (last_->finish == FinishReason::kContextFull)
-    say("The context is full: /clear starts a new conversation.");
-  return message;
+  new_tokens_ += reply.new_tokens;
+  if (console_.verbose || watch.interrupted()) say(last_cost_);
+  if (reply.context_full) say("The context is full: /clear starts a new conversation.");
+  return std::move(reply.message);
+}
+
+void ChatSession::clear() {
+  turns_.clear();
+  partner_.forget();
+  say("A new conversation.");
+}
+
+void ChatSession::think(bool on) {
+  settings_.options.thinking_mode = on ? ThinkingMode::kThinking : ThinkingMode::kChat;
+  say(on ? "The model thinks first." : "The model answers at once.");
 }
 
 void ChatSession::set_system(std::string text) {
@@ -142,16 +130,37 @@ void ChatSession::set_system(std::string text) {
   if (empty) settings_.system.reset();
 }
 
+void ChatSession::save(const std::string& file) {
+  const auto path = path_as_typed(file);
+  const Status saved = save_chat(
+      path, {settings_.system, turns_, settings_.options.thinking_mode, settings_.options.reasoning_effort});
+  if (!saved) return print_error(console_.err, saved.error());
+  say(fmt::format("{} messages are kept in {}.", turns_.size() + (settings_.system ? 1 : 0), path.string()));
+}
+
+void ChatSession::load(const std::string& file) {
+  const auto path = path_as_typed(file);
+  auto chat = load_chat(path);
+  if (!chat) return print_error(console_.err, chat.error());
+  settings_.system = std::move(chat->system);
+  settings_.options.thinking_mode = chat->thinking_mode;
+  settings_.options.reasoning_effort = chat->reasoning_effort;
+  turns_ = std::move(chat->turns);
+  partner_.forget();
+  say(fmt::format("{} messages from {}; {}.", turns_.size() + (settings_.system ? 1 : 0), path.string(),
+                  chat->thinking_mode == ThinkingMode::kThinking ? "the model thinks first"
+                                                                 : "the model answers at once"));
+  if (!turns_.empty()) say("The last answer was: " + without_controls(turns_.back().content));
+}
+
 void ChatSession::show_stats() {
-  if (last_) say("last answer: " + summary_of(*last_));
-  const StreamCounters totals = engine_.counters();
-  say(fmt::format(
-      "in all: {} answers, {} tokens; {} expert hits, {} misses, {} read in {} reads, {} evictions, "
-      "{} failed reads",
-      answers_, new_tokens_, totals.hits, totals.misses, format_bytes(totals.read_bytes), totals.reads,
-      totals.evictions, totals.failed_reads));
-  say(fmt::format("context: {} of {} tokens", session_.tokens_held(), session_.context_tokens()));
-  console_.err.write(describe_plan(engine_.memory_plan(), engine_.stream_mode()));
+  if (!last_cost_.empty()) say("last answer: " + last_cost_);
+  say(fmt::format("in all: {} answer{}, {} tokens; the conversation has {} messages", answers_,
+                  answers_ == 1 ? "" : "s", new_tokens_, turns_.size()));
+  const InterruptWatch watch(interrupts_);
+  const auto state = partner_.state(watch.token());
+  if (!state) return print_error(console_.err, state.error());
+  console_.err.write(console_.err.styled(Style::kDim, without_controls(*state)));
 }
 
 void ChatSession::say(std::string_view text) {

@@ -1,14 +1,13 @@
-// A conversation with a model, turn by turn.
+// A conversation with whoever answers, turn by turn.
 #pragma once
 
 #include <optional>
 #include <string>
 
+#include "cli/chat_partner.h"
 #include "cli/console.h"
 #include "cli/interrupts.h"
 #include "cli/line_reader.h"
-#include "cli/sampling_flags.h"
-#include "sluice/engine.h"
 #include "text/chat.h"
 
 namespace sluice {
@@ -16,21 +15,14 @@ namespace sluice {
 struct ChatSettings {
   std::optional<ChatMessage> system;
   ChatOptions options;
-  SamplingFlags sampling;
-  uint64_t max_tokens = 0;  // an answer; 0: no limit
   bool hide_thinking = false;
 };
 
 class ChatSession {
  public:
-  // All must outlive this object. REQUIRES engine.tokenizer() != nullptr.
-  ChatSession(Engine& engine, Session session, ChatSettings settings, Console& console,
-              const Interrupts& interrupts)
-      : engine_(engine),
-        session_(std::move(session)),
-        settings_(std::move(settings)),
-        console_(console),
-        interrupts_(interrupts) {}
+  // All must outlive this object.
+  ChatSession(ChatPartner& partner, ChatSettings settings, Console& console, const Interrupts& interrupts)
+      : partner_(partner), settings_(std::move(settings)), console_(console), interrupts_(interrupts) {}
 
   // Takes lines until the person leaves. Errors only of the input and the output: a failed answer is shown,
   // and the conversation goes on without it.
@@ -42,18 +34,21 @@ class ChatSession {
   // False: the person leaves.
   bool obey(const std::string& line);
   void answer(std::string message);
-  Result<ChatMessage> generate(const Conversation& conversation);
+  Result<ChatMessage> reply_to(const Conversation& conversation);
+  void clear();
+  void think(bool on);
   void set_system(std::string text);
+  void save(const std::string& file);
+  void load(const std::string& file);
   void show_stats();
   void say(std::string_view text);
 
-  Engine& engine_;
-  Session session_;
+  ChatPartner& partner_;
   ChatSettings settings_;
   Console& console_;
   const Interrupts& interrupts_;
-  Conversation turns_;  // without the system message
-  std::optional<GenerationResult> last_;
+  Conversation turns_;     // without the system message
+  std::string last_cost_;  // of the last answer; empty: there was none
   uint64_t answers_ = 0;
   uint64_t new_tokens_ = 0;
 };

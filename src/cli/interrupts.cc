@@ -21,7 +21,10 @@ sigset_t only_ctrl_c() {
 }
 
 // As if nobody had caught it: the shell sees a process that was interrupted.
-void end_by_ctrl_c() {
+void end_by_ctrl_c(std::string_view last_words) {
+  if (!last_words.empty() && ::write(STDERR_FILENO, last_words.data(), last_words.size()) < 0) {
+    // Whoever would have read them is gone.
+  }
   std::signal(SIGINT, SIG_DFL);
   const sigset_t set = only_ctrl_c();
   pthread_sigmask(SIG_UNBLOCK, &set, nullptr);
@@ -72,8 +75,8 @@ bool Interrupts::take() const {
   return read(descriptor_, &info, sizeof(info)) == sizeof(info);
 }
 
-InterruptWatch::InterruptWatch(const Interrupts& interrupts)
-    : interrupts_(interrupts), thread_([this] { watch(); }) {}
+InterruptWatch::InterruptWatch(const Interrupts& interrupts, std::string_view last_words)
+    : interrupts_(interrupts), last_words_(last_words), thread_([this] { watch(); }) {}
 
 InterruptWatch::~InterruptWatch() {
   uint64_t count = 1;
@@ -92,7 +95,7 @@ void InterruptWatch::watch() {
     }
     if ((waiting[1].revents & POLLIN) != 0) return;
     if (!interrupts_.take()) continue;
-    if (asked_.stop_requested()) end_by_ctrl_c();
+    if (asked_.stop_requested()) end_by_ctrl_c(last_words_);
     asked_.request_stop();
   }
 }

@@ -4,6 +4,7 @@
 #include <csignal>
 #include <initializer_list>
 #include <stop_token>
+#include <string_view>
 #include <thread>
 
 #include "sluice/result.h"
@@ -42,8 +43,9 @@ class Interrupts {
 // While it lives, a first Ctrl-C asks token() to stop, and a second one ends the process. One at a time.
 class InterruptWatch {
  public:
-  // `interrupts` must outlive this object.
-  explicit InterruptWatch(const Interrupts& interrupts);
+  // `interrupts` must outlive this object, and `last_words` all: they are written to standard error before
+  // the process ends, to leave a terminal as it was found.
+  explicit InterruptWatch(const Interrupts& interrupts, std::string_view last_words = {});
   InterruptWatch(const InterruptWatch&) = delete;
   InterruptWatch& operator=(const InterruptWatch&) = delete;
   ~InterruptWatch();
@@ -55,6 +57,7 @@ class InterruptWatch {
   void watch();
 
   const Interrupts& interrupts_;
+  std::string_view last_words_;
   std::stop_source asked_;
   std::thread thread_;
 };

@@ -114,13 +114,13 @@ TEST(InterruptWatchDeathTest, EndsTheProcessAtTheSecondOne) {
   EXPECT_EXIT(
       {
         const auto interrupts = Interrupts::catch_them();
-        const InterruptWatch watch(*interrupts);
+        const InterruptWatch watch(*interrupts, "last words");
         press_ctrl_c();
         while (!watch.interrupted()) std::this_thread::yield();
         press_ctrl_c();
         while (true) std::this_thread::yield();
       },
-      ::testing::KilledBySignal(SIGINT), "");
+      ::testing::KilledBySignal(SIGINT), "last words");
 }
 
 TEST(HistoryPath, FollowsTheXdgRules) {

@@ -15,7 +15,8 @@ Result<LiveFigures> LiveFigures::start(const LiveOptions& options, Console& cons
   if (!options.telemetry_file.empty()) {
     SLUICE_ASSIGN(figures.file_, TelemetryFile::create(options.telemetry_file));
   }
-  if (options.live && !console.quiet) figures.line_ = std::make_unique<StatusLine>(console.err);
+  if (options.live && !console.quiet)
+    figures.line_ = std::make_unique<StatusLine>(console.err, options.after);
   return figures;
 }
 

@@ -14,7 +14,8 @@ namespace sluice {
 
 struct LiveOptions {
   bool live = false;
-  std::string telemetry_file;  // empty: none
+  StatusLine::Clock::duration after{};  // when the row begins to show
+  std::string telemetry_file{};         // empty: none
 };
 
 // Declares --live and --telemetry. `options` must live as long as `app`.

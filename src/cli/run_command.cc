@@ -55,7 +55,8 @@ class Run {
     SLUICE_TRY(read_prompt());
     SLUICE_ASSIGN(const auto system, system_message(options_.chat_flags));
     SLUICE_ASSIGN(const auto interrupts, Interrupts::catch_them());
-    const InterruptWatch watch(interrupts);
+    const bool takes_row = options_.live.live && console_.err.traits().rewrites;
+    const InterruptWatch watch(interrupts, takes_row ? kReleaseRow : "");
     SLUICE_ASSIGN(engine_, open_engine(options_.model, console_, watch.token()));
     SLUICE_ASSIGN(GenerationRequest request, make_request(system));
     request.cancel = watch.token();
@@ -162,7 +163,7 @@ class Run {
     const bool shows_thinking =
         console_.err.traits().terminal && !options_.json && !options_.chat_flags.hide_thinking;
     const ThinkingMode mode = chat_options(options_.chat_flags).thinking_mode;
-    AnswerPrinter printer(*engine_->tokenizer(), mode, output, shows_thinking ? console_.err : nowhere);
+    AnswerPrinter printer(*engine_->tokenizer(), mode, {output, shows_thinking ? console_.err : nowhere});
     auto generated = generate(request, [&](int32_t id) { printer.push(id); });
     const bool ended = generated && generated->finish == FinishReason::kEndOfText;
     ChatMessage message = printer.finish(ended ? end_of_turn_text(*engine_) : "");

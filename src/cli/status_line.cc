@@ -32,9 +32,10 @@ std::string status_text(const TelemetrySample& sample) {
     text += fmt::format("  hits {:.0f} %", 100 * sample.hit_rate());
   text += fmt::format("  {}/token", format_bytes(static_cast<uint64_t>(sample.bytes_per_token())));
   if (sample.spent.read_busy_ns != 0) {
-    text += fmt::format("  disk {}/s  queue {:.1f}",
-                        format_bytes(static_cast<uint64_t>(sample.read_bytes_per_second())),
-                        sample.queue_depth());
+    text += fmt::format("  disk {}/s", format_bytes(static_cast<uint64_t>(sample.read_bytes_per_second())));
+  }
+  if (sample.spent.read_flight_ns != 0) {
+    text += fmt::format("  queue {:.1f}", sample.queue_depth());
   }
   text += fmt::format("  waiting {:.0f} %", 100 * sample.waiting_share());
   if (sample.spent.prefetch_useful_bytes + sample.spent.prefetch_wasted_bytes != 0) {
@@ -43,8 +44,13 @@ std::string status_text(const TelemetrySample& sample) {
   return text;
 }
 
-StatusLine::StatusLine(Output& output) : output_(output) {
-  reserve();
+std::string fitting_figures(std::string text, size_t columns) {
+  constexpr std::string_view kGap = "  ";
+  while (text.size() > columns) {
+    const size_t end = text.rfind(kGap);
+    text.resize(end == std::string::npos ? 0 : end);
+  }
+  return text;
 }
 
 // The columns of the window; 0 where there is no row to write to.
@@ -76,13 +82,13 @@ void StatusLine::update(const TelemetrySample& sample) {
   if (sample.phase != window_.phase) window_ = {};
   window_ += sample;
   const auto now = Clock::now();
-  if (now - drawn_ < kRedrawEvery) return;
+  if (now < begin_ || now - drawn_ < kRedrawEvery) return;
   drawn_ = now;
   const int columns = reserve();
   std::string text = status_text(window_);
   window_ = {};
   if (columns == 0) return;
-  text.resize(std::min(text.size(), static_cast<size_t>(columns) - 1));
+  text = fitting_figures(std::move(text), static_cast<size_t>(columns) - 1);
   output_.write(
       fmt::format("\x1b"
                   "7\x1b[{};1H\x1b[K{}\x1b"

@@ -3,11 +3,21 @@
 
 #include <chrono>
 #include <string>
+#include <string_view>
 
 #include "cli/output.h"
 #include "engine/telemetry.h"
 
 namespace sluice {
+
+// When a chat begins to show figures: answers that are there at once need none.
+inline constexpr std::chrono::seconds kLiveAfter{1};
+
+// What gives a terminal its last row back, for a process that must end at once.
+inline constexpr std::string_view kReleaseRow =
+    "\x1b"
+    "7\x1b[r\x1b"
+    "8";
 
 // Takes the row away from the text by the terminal's scrolling region, and gives it back at the end. Follows
 // the window's size. Does nothing where `output` is no terminal that rewrites. One thread at a time.
@@ -15,8 +25,9 @@ class StatusLine {
  public:
   using Clock = std::chrono::steady_clock;
 
-  // `output` must outlive this object.
-  explicit StatusLine(Output& output);
+  // `output` must outlive this object. Nothing is shown, and no row taken, for the time `after`.
+  explicit StatusLine(Output& output, Clock::duration after = {})
+      : output_(output), begin_(Clock::now() + after) {}
   StatusLine(const StatusLine&) = delete;
   StatusLine& operator=(const StatusLine&) = delete;
   ~StatusLine();
@@ -28,6 +39,7 @@ class StatusLine {
   int reserve();
 
   Output& output_;
+  Clock::time_point begin_;
   int rows_ = 0;  // of the window as it was reserved in; 0: nothing is reserved
   Clock::time_point drawn_{};
   TelemetrySample window_;
@@ -36,5 +48,8 @@ class StatusLine {
 // "decode  41.2 tokens/s  hits 93 %  1.20 MB/token  disk 1.85 GB/s  queue 4.1  waiting 12 %  ahead 86 % of
 // use"
 std::string status_text(const TelemetrySample& sample);
+
+// As many whole figures of it, from the left, as `columns` hold: one that is cut would be another figure.
+std::string fitting_figures(std::string text, size_t columns);
 
 }  // namespace sluice

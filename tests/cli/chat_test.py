@@ -7,8 +7,8 @@ import shutil
 
 from program import PATIENCE_S, RENDITION, TINY, ProgramTest, Terminal
 
-# A temperature and a seed that make the model babble without end.
-BABBLE = ("--temperature", "100", "--seed", "1")
+# A temperature and a seed that make the model babble for thousands of tokens.
+BABBLE = ("--temperature", "100", "--seed", "4")
 PROMPT = "> "
 
 
@@ -54,6 +54,56 @@ class TalksThroughAPipe(ProgramTest):
         self.assertEqual(found["tool_calls"], [{"name": "get_weather", "arguments": '{"city": "Paris"}'}])
 
 
+class KeepsConversations(ProgramTest):
+    QUESTION = "What is the capital of France?\n"
+
+    def chat(self, *lines, **options):
+        done = self.run_program("chat", "--greedy", "-v", input="".join(line + "\n" for line in lines), **options)
+        return done.stdout.decode(), done.stderr.decode()
+
+    def test_a_loaded_one_goes_on_as_the_saved_one_would(self):
+        begin = ("/system You are a kind storyteller.", "/think on", "Write a short story about Luna the owl.")
+        more = "What is 7 + 8?"
+        whole, _ = self.chat(*begin, more)
+        first, _ = self.chat(*begin, "/save my chat.json")
+        second, told = self.chat("/load my chat.json", more)
+        self.assertEqual(first + second, whole)
+        self.assertIn("3 messages from my chat.json; the model thinks first", told)
+        self.assertEqual([path.name for path in self.folder.iterdir()], ["my chat.json"])
+        # What the program saved, other commands read.
+        self.assertIn("Luna", self.text_of("prompt", "--messages", "my chat.json"))
+
+    def test_files_that_are_none_end_nothing(self):
+        (self.folder / "notes.txt").write_text("notes")
+        (self.folder / "later.json").write_text('{"format": "sluice-chat", "version": 2}')
+        text, told = self.chat("/load nothing.json", "/load notes.txt", "/load later.json", "/load /", "/load", "/save notes.txt",
+                               "/save no/such/folder/chat.json", "/save", self.QUESTION)
+        self.assertEqual(text, "The capital of France is Paris.\n")
+        for expected in ("nothing.json: ", "notes.txt is no saved chat", "version: 2 was found", "/ is no file", "/load wants a file",
+                         "notes.txt is there already", "no/such/folder/chat.json: cannot be written", "/save wants a file"):
+            self.assertIn(expected, told)
+        self.assertEqual((self.folder / "notes.txt").read_text(), "notes")
+
+    def test_a_file_that_is_none_leaves_the_conversation_as_it_was(self):
+        (self.folder / "half.json").write_text(
+            '{"format": "sluice-chat", "version": 1, "thinking": true, "effort": "max", "messages": [{"role": "user", "content": "a"}]}')
+        _, told = self.chat(self.QUESTION, "/load half.json", "/save kept.json")
+        self.assertIn("messages[0].role", told)
+        kept = json.loads((self.folder / "kept.json").read_text())
+        self.assertFalse(kept["thinking"])
+        self.assertEqual([message["content"] for message in kept["messages"]],
+                         ["What is the capital of France?", "The capital of France is Paris."])
+
+    def test_thoughts_and_tools_are_kept(self):
+        tools = self.folder / "tools.json"
+        weather = {"name": "get_weather", "parameters": {"type": "object", "properties": {"city": {"type": "string"}}}}
+        tools.write_text(json.dumps([{"type": "function", "function": weather}]))
+        self.run_program("chat", "--greedy", "--tools", tools, "--think", input="What is 7 + 8?\n/save a.json\n")
+        system, _, answer = json.loads((self.folder / "a.json").read_text())["messages"]
+        self.assertEqual(system["tools"], [{"type": "function", "function": weather}])
+        self.assertTrue(answer["reasoning_content"])
+
+
 class SurvivesErrors(ProgramTest):
     def test_a_failed_read_ends_the_answer_and_not_the_chat(self):
         model = self.folder / "model"
@@ -89,8 +139,48 @@ class SurvivesErrors(ProgramTest):
 
 
 class TalksAtATerminal(ProgramTest):
-    def chat(self, *arguments):
-        return Terminal(["chat", *arguments], XDG_STATE_HOME=self.folder / "state", LC_ALL="C")
+    def chat(self, *arguments, **changes):
+        return Terminal(["chat", *arguments], XDG_STATE_HOME=self.folder / "state", LC_ALL="C", **changes)
+
+    def begin(self, *arguments, **changes):
+        """A chat in a window of 24 rows, with an answer that takes its time."""
+        chat = self.chat(*BABBLE, *arguments, **changes)
+        chat.resize(24, 60)
+        chat.expect(PROMPT)
+        chat.type("Hello.\r")
+        chat.expect(r"Hello\.\r\n")
+        return chat
+
+    def stop(self, chat):
+        """What came until the next prompt."""
+        chat.type("\x03")
+        seen = chat.expect(r"\(interrupted\)") + chat.expect(PROMPT)
+        chat.type("\x04")
+        self.assertEqual(chat.finish()[1], 0)
+        return seen
+
+    def test_figures_stand_in_the_last_row_while_an_answer_is_written(self):
+        chat = self.begin()
+        seen = chat.expect(r"\x1b\[24;1H\x1b\[K[^\x1b]*(\x1b\[2m)?decode  [0-9.]+ tokens/s[^\x1b]*")
+        self.assertIn(b"\x1b[1;23r", seen)
+        row = RENDITION.sub(b"", seen[seen.rindex(b"\x1b[K") + 3 :])
+        self.assertLess(len(row), 60)
+        after = self.stop(chat)
+        self.assertGreater(after.rfind(b"\x1b[r"), after.rfind(b"\x1b[1;23r"))
+
+    def test_figures_have_no_colour_where_none_is_wanted(self):
+        chat = self.begin(NO_COLOR="1")
+        seen = chat.expect(r"decode  [0-9.]+ tokens/s[^\x1b]*")
+        self.assertNotIn(b"\x1b[2m", seen + self.stop(chat))
+
+    def test_figures_can_be_left_out(self):
+        for flag in ("--no-live", "-q"):
+            chat = self.begin(flag)
+            chat.type("\x04")  # is read after the answer
+            output, code = chat.finish()
+            self.assertEqual(code, 0)
+            self.assertGreater(len(output), 5000)
+            self.assertNotIn(b"\x1b[1;23r", output)
 
     def test_ctrl_c_stops_the_answer_and_keeps_the_session(self):
         chat = self.chat("-v", *BABBLE)
@@ -102,7 +192,7 @@ class TalksAtATerminal(ProgramTest):
         chat.expect(r"\(interrupted\)")
         chat.expect(PROMPT)
         chat.type("/stats\r")
-        chat.expect("in all: 1 answers")
+        chat.expect("in all: 1 answer, ")
         chat.expect(PROMPT)
         chat.type("\x04")
         self.assertEqual(chat.finish()[1], 0)

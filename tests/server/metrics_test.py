@@ -1,8 +1,9 @@
 """/metrics: the text format, and that the figures are those of what happened."""
 
 import re
+import subprocess
 
-from served import ServerTest, user
+from served import PATIENCE_S, ServerTest, user
 
 NAME = r"[a-zA-Z_:][a-zA-Z0-9_:]*"
 LABELS = r'\{[a-z_]+="[^"\\\n]*"(?:,[a-z_]+="[^"\\\n]*")*\}'
@@ -49,6 +50,15 @@ class Metrics(ServerTest):
             self.assertEqual(kind == "counter", name.endswith("_total"), name)
             self.assertTrue(name.endswith(UNITS), name)
             self.assertTrue(all(value >= 0 for value in samples.values()))
+
+    def test_promtool_finds_nothing_to_say(self):
+        self.server.post("/v1/completions", {"prompt": "a", "max_tokens": 3})
+        self.server.post("/v1/completions", {"prompt": [1 << 30]})  # an error to count
+        text = self.server.get("/metrics").body
+        self.assertIn(b"sluice_generation_errors_total{", text)
+        done = subprocess.run(["promtool", "check", "metrics"], input=text, stdout=subprocess.PIPE,
+                              stderr=subprocess.STDOUT, timeout=PATIENCE_S, check=False)
+        self.assertEqual((done.returncode, done.stdout.decode()), (0, ""))
 
     def test_histograms_are_cumulative(self):
         self.server.post("/v1/completions", {"prompt": "a", "max_tokens": 3})

@@ -160,6 +160,60 @@ test('anthropic: errors', async () => {
   await assert.rejects(stranger.messages.create({model, max_tokens: 1, messages: capital}), Anthropic.AuthenticationError);
 });
 
+// The three tools that tiny-v4 has learnt to call.
+const learnt = {
+  get_time: {description: 'Get the local time of a city.', schema: parameters,
+    question: 'What time is it in Paris?', takes: {city: 'string'}, gives: '10:30'},
+  get_weather: {description: 'Get the weather of a city.', schema: parameters,
+    question: 'What is the weather in Paris?', takes: {city: 'string'}, gives: 'sunny, 21 degrees'},
+  add: {description: 'Add two numbers.', question: 'Add 3 and 4.', takes: {a: 'number', b: 'number'}, gives: '7',
+    schema: {type: 'object', properties: {a: {type: 'integer'}, b: {type: 'integer'}}, required: ['a', 'b']}}};
+const kinds = input => Object.fromEntries(Object.entries(input).map(([key, value]) => [key, typeof value]));
+
+test('openai: each of several tools, end to end', async () => {
+  const tools = Object.entries(learnt).map(([name, {description, schema}]) =>
+    ({type: 'function', function: {name, description, parameters: schema}}));
+  for (const [name, {question, takes, gives}] of Object.entries(learnt)) {
+    const messages = [user(question)];
+    const first = (await chat({messages, tools})).choices[0];
+    assert.equal(first.finish_reason, 'tool_calls');
+    const [call] = first.message.tool_calls;
+    assert.equal(call.function.name, name);
+    assert.deepEqual(kinds(JSON.parse(call.function.arguments)), takes);
+    messages.push(first.message, {role: 'tool', tool_call_id: call.id, content: gives});
+    const second = (await chat({messages, tools})).choices[0];
+    assert.equal(second.finish_reason, 'stop');
+    assert.ok(second.message.content.length > 0);
+  }
+});
+
+test('anthropic: each of several tools, end to end', async () => {
+  const tools = Object.entries(learnt).map(([name, {description, schema}]) => ({name, description, input_schema: schema}));
+  for (const [name, {question, takes, gives}] of Object.entries(learnt)) {
+    const messages = [user(question)];
+    const first = await message({messages, tools});
+    assert.equal(first.stop_reason, 'tool_use');
+    const use = first.content.find(block => block.type === 'tool_use');
+    assert.equal(use.name, name);
+    assert.deepEqual(kinds(use.input), takes);
+    messages.push({role: 'assistant', content: first.content},
+      {role: 'user', content: [{type: 'tool_result', tool_use_id: use.id, content: gives}]});
+    const second = await message({messages, tools});
+    assert.equal(second.stop_reason, 'end_turn');
+    assert.ok(second.content[0].text.length > 0);
+  }
+});
+
+test('both: a stream that another one is aborted beside goes on', async () => {
+  const aborted = await chat({stream: true, ignore_eos: true});
+  const kept = chat();
+  for await (const chunk of aborted) {
+    if (chunk.choices[0]?.delta.content) break;
+  }
+  assert.equal((await kept).choices[0].message.content, paris);
+  await untilIdle();
+});
+
 test('both: many requests at once', async () => {
   const all = await Promise.all(Array.from({length: 12}, (_, i) => i % 2 ? chat() : message()));
   for (const answer of all) assert.equal(answer.choices?.[0].message.content ?? answer.content[0].text, paris);

@@ -60,16 +60,19 @@ async function staysInWidth() {
 test('a prompt is answered, word by word, and the figures move', async () => {
   await open();
   await say('Write a short story about Luna the owl.');
-  const lengths = await page.evaluate(() => new Promise(resolve => {
-    const seen = new Set();
+  const [lengths, maps] = await page.evaluate(() => new Promise(resolve => {
+    const lengths = new Set(), maps = new Set();
     const look = () => {
       const message = document.querySelector('.message.assistant');
-      if (message) seen.add(message.textContent.length);
-      if (message?.querySelector('.note')) resolve(seen.size); else requestAnimationFrame(look);
+      if (message) lengths.add(message.textContent.length);
+      const map = document.querySelector('.map canvas');
+      if (message && map) maps.add(map.toDataURL());
+      if (message?.querySelector('.note')) resolve([lengths.size, maps.size]); else requestAnimationFrame(look);
     };
     look();
   }));
   assert.ok(lengths > 3, `the answer was seen to grow ${lengths} times`);
+  assert.ok(maps > 3, `the map was seen to flash and fade ${maps} times`);
   assert.match(await answers().textContent(), /Luna/);
   await page.waitForFunction(() => parseFloat(document.querySelector('[data-figure=tokens]').textContent) > 0);
   await page.waitForFunction(() => /\d+ %/.test(document.querySelector('[data-figure=hits]').textContent));
@@ -118,6 +121,56 @@ test('thoughts are folded, tool calls shown and answered by hand', async () => {
   assert.equal(await thoughts.evaluate(element => element.open), false);
   await thoughts.locator('summary').click();
   await thoughts.getByText('7 plus 8 is 15.').waitFor();
+});
+
+test('the keyboard is enough', async () => {
+  await open();
+  // Until what has the focus is called so.
+  const reach = async name => {
+    for (let presses = 0; presses < 30; presses++) {
+      const [label, text] = await page.evaluate(() =>
+        [document.activeElement.getAttribute('aria-label') ?? '', document.activeElement.textContent]);
+      if (label.includes(name) || text === name) return;
+      await page.keyboard.press('Tab');
+    }
+    assert.fail(`Tab never comes to ${name}`);
+  };
+  await reach('Settings');
+  await page.keyboard.press('Enter');
+  await page.getByRole('dialog').waitFor();
+  await page.keyboard.press('Escape');
+  await page.getByRole('dialog').waitFor({state: 'hidden'});
+  await reach('Theme: system');
+  await page.keyboard.press('Space');
+  await page.getByRole('button', {name: 'Theme: light'}).waitFor();
+  await reach('Message');
+  await page.keyboard.type(CAPITAL);
+  await page.keyboard.press('Enter');
+  await ended();
+  await reach('New conversation');
+  await page.keyboard.press('Enter');
+  assert.equal(await answers().count(), 0);
+  await reach('Arrow keys tell about one.');
+  await page.keyboard.press('ArrowDown');
+  await page.getByText(/Layer 1, expert 0: /).waitFor();
+});
+
+test('a server that is gone is said, and found again', async () => {
+  await open();
+  let gone = false;
+  await page.route('**/v1/sluice/live', route => gone ? route.abort() : route.continue());
+  gone = true;
+  await page.evaluate(() => {  // streams end while nobody looks at the page
+    Object.defineProperty(document, 'hidden', {configurable: true, get: () => window.away});
+    window.away = true;
+    document.dispatchEvent(new Event('visibilitychange'));
+    window.away = false;
+    document.dispatchEvent(new Event('visibilitychange'));
+  });
+  await page.locator('header .state', {hasText: 'not connected'}).waitFor();
+  gone = false;
+  await page.locator('header .state', {hasText: 'idle'}).waitFor();
+  complaints = complaints.filter(text => !text.includes('net::ERR_FAILED'));
 });
 
 test('text is never markup, and code is code', async () => {
