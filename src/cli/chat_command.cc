@@ -94,6 +94,7 @@ void add_connect_options(CLI::App& command, ChatCommandOptions& options) {
 
 Command add_chat_command(CLI::App& app) {
   auto options = std::make_shared<ChatCommandOptions>();
+  options->model.keep_prompts = true;  // thoughts leave the conversation with the next message
   auto* command = app.add_subcommand("chat", "talk with the model, turn by turn");
   command
       ->add_option("-n,--max-tokens", options->max_tokens, "the most tokens of an answer; default: no limit")

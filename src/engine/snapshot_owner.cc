@@ -34,8 +34,9 @@ uint64_t program_digest() {
 
 std::string snapshot_owner(const LoadedModel& loaded) {
   static const uint64_t program = program_digest();
-  return fmt::format("checkpoint {}, numerics {}, {}, program {:016x}", loaded.identity,
-                     numerics_name(loaded.model->numerics()), simd_target(), program);
+  return fmt::format("checkpoint {}, numerics {}, rows {}, {}, program {:016x}", loaded.identity,
+                     numerics_name(loaded.model->numerics()), row_format_name(loaded.model->row_format()),
+                     simd_target(), program);
 }
 
 }  // namespace sluice

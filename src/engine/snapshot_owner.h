@@ -8,8 +8,8 @@
 namespace sluice {
 
 // Differs wherever the same tokens might come to other bits: by the checkpoint's files, the numerics, the
-// instructions in use, and the program, any build of which may compute otherwise than the one before. The
-// first call reads the program's file.
+// format of rows, the instructions in use, and the program, any build of which may compute otherwise than the
+// one before. The first call reads the program's file.
 std::string snapshot_owner(const LoadedModel& loaded);
 
 }  // namespace sluice

@@ -101,12 +101,13 @@ class OnDisk(unittest.TestCase):
         server = self.served()
         self.ask(server, text)
         self.assertEqual(server.end(), (0, ""))
-        server = self.served("--numerics", "fast")
-        self.assertEqual(self.ask(server, text)[1], 0)
-        code, errors = server.end()
-        self.assertEqual(code, 0)
-        self.assertIn("1 of 1 snapshots are of other checkpoints", errors)
-        self.assertEqual(len(self.files()), 2)
+        for kept, options in enumerate((("--numerics", "fast"), ("--kv", "f16"), ("--kv", "bf16")), 1):
+            server = self.served(*options)
+            self.assertEqual(self.ask(server, text)[1], 0, options)
+            code, errors = server.end()
+            self.assertEqual(code, 0)
+            self.assertIn(f"{kept} of {kept} snapshots are of other checkpoints", errors)
+            self.assertEqual(len(self.files()), kept + 1)
 
     def test_a_folder_that_vanishes_stops_nobody(self):
         server = self.served()
