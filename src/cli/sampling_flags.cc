@@ -8,7 +8,7 @@
 namespace sluice {
 namespace {
 
-constexpr const char* kGroup = "Sampling (defaults: the model's own)";
+constexpr const char* kSamplingGroup = "Sampling (defaults: the model's own)";
 
 uint64_t random_seed() {
   // 53 bits: every JSON reader takes them as they are.
@@ -21,18 +21,22 @@ uint64_t random_seed() {
 void add_sampling_flags(CLI::App& app, SamplingFlags& flags) {
   auto* temperature =
       app.add_option("--temperature", flags.temperature, "0 is greedy, 1 as trained, more is wilder");
-  temperature->type_name("T")->group(kGroup);
+  temperature->type_name("T")->group(kSamplingGroup);
   app.add_option("--top-k", flags.top_k, "only the K most likely tokens; 0: all")
       ->type_name("K")
-      ->group(kGroup);
+      ->group(kSamplingGroup);
   app.add_option("--top-p", flags.top_p, "only the most likely tokens that reach P together")
       ->type_name("P")
-      ->group(kGroup);
+      ->group(kSamplingGroup);
   app.add_option("--min-p", flags.min_p, "no token less likely than P times the likeliest")
       ->type_name("P")
-      ->group(kGroup);
-  app.add_option("--seed", flags.seed, "the same seed gives the same text")->type_name("N")->group(kGroup);
-  app.add_flag("--greedy", flags.greedy, "always the likeliest token")->excludes(temperature)->group(kGroup);
+      ->group(kSamplingGroup);
+  app.add_option("--seed", flags.seed, "the same seed gives the same text")
+      ->type_name("N")
+      ->group(kSamplingGroup);
+  app.add_flag("--greedy", flags.greedy, "always the likeliest token")
+      ->excludes(temperature)
+      ->group(kSamplingGroup);
 }
 
 Status check_flags(const SamplingFlags& flags) {
