@@ -10,6 +10,7 @@
 
 #include "base/fail.h"
 #include "base/file.h"
+#include "base/little_endian.h"
 #include "base/replace_file.h"
 
 namespace sluice {
@@ -24,21 +25,6 @@ constexpr size_t kChecksumBytes = sizeof(uint64_t);
 constexpr size_t kMaxIdentityBytes = 4096;
 constexpr uint64_t kMaxFileBytes = uint64_t{1} << 30;
 constexpr double kLargestWeight = 1e100;
-
-template <class Number>
-void append(std::string& bytes, Number number) {
-  for (size_t i = 0; i < sizeof(Number); ++i) bytes += static_cast<char>(number >> (8 * i) & 0xff);
-}
-
-// REQUIRES that `bytes` has as many.
-template <class Number>
-Number take(std::string_view& bytes) {
-  Number number = 0;
-  for (size_t i = 0; i < sizeof(Number); ++i)
-    number |= static_cast<Number>(static_cast<Number>(static_cast<unsigned char>(bytes[i])) << (8 * i));
-  bytes.remove_prefix(sizeof(Number));
-  return number;
-}
 
 uint64_t checksum(std::string_view bytes) {
   return XXH3_64bits(bytes.data(), bytes.size());
@@ -57,15 +43,16 @@ Status take_head(std::string_view& bytes, const HeatOwner& owner) {
   bytes.remove_suffix(kChecksumBytes);
   const uint64_t computed = checksum(bytes);
   bytes.remove_prefix(kMagic.size());
-  if (const auto version = take<uint32_t>(bytes); version != kVersion)
+  if (const auto version = take_little_endian<uint32_t>(bytes); version != kVersion)
     return misfit("found version {}, expected {}", version, kVersion);
-  if (take<uint64_t>(checksum_bytes) != computed) return misfit("damaged: its checksum is another one");
-  const auto layers = take<uint32_t>(bytes);
-  const auto experts = take<uint32_t>(bytes);
+  if (take_little_endian<uint64_t>(checksum_bytes) != computed)
+    return misfit("damaged: its checksum is another one");
+  const auto layers = take_little_endian<uint32_t>(bytes);
+  const auto experts = take_little_endian<uint32_t>(bytes);
   if (layers != owner.layers || experts != owner.experts_per_layer)
     return misfit("found {} layers of {} experts, expected {} of {}", layers, experts, owner.layers,
                   owner.experts_per_layer);
-  const auto identity_bytes = take<uint32_t>(bytes);
+  const auto identity_bytes = take_little_endian<uint32_t>(bytes);
   if (bytes.substr(0, identity_bytes) != owner.checkpoint || identity_bytes != owner.checkpoint.size())
     return misfit("it belongs to another checkpoint");
   bytes.remove_prefix(identity_bytes);
@@ -112,14 +99,14 @@ std::vector<uint32_t> Heat::hottest(size_t n) const {
 
 std::string Heat::encode() const {
   std::string bytes(kMagic);
-  append(bytes, kVersion);
-  append(bytes, owner_.layers);
-  append(bytes, owner_.experts_per_layer);
-  append(bytes, static_cast<uint32_t>(owner_.checkpoint.size()));
+  append_little_endian(bytes, kVersion);
+  append_little_endian(bytes, owner_.layers);
+  append_little_endian(bytes, owner_.experts_per_layer);
+  append_little_endian(bytes, static_cast<uint32_t>(owner_.checkpoint.size()));
   bytes += owner_.checkpoint;
   for (uint32_t expert = 0; expert < counts_.size(); ++expert)
-    append(bytes, std::bit_cast<uint32_t>(of(expert)));
-  append(bytes, checksum(bytes));
+    append_little_endian(bytes, std::bit_cast<uint32_t>(of(expert)));
+  append_little_endian(bytes, checksum(bytes));
   return bytes;
 }
 
@@ -130,7 +117,7 @@ Result<Heat> Heat::decode(std::string_view bytes, const HeatOwner& owner) {
     return misfit("found {} bytes of counters, expected {}", bytes.size(),
                   heat.counts_.size() * sizeof(float));
   for (double& count : heat.counts_) {
-    count = std::bit_cast<float>(take<uint32_t>(bytes));
+    count = std::bit_cast<float>(take_little_endian<uint32_t>(bytes));
     if (!std::isfinite(count) || count < 0) return misfit("found a counter of {}", count);
   }
   return heat;

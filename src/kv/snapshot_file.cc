@@ -8,6 +8,7 @@
 #include <memory>
 
 #include "base/fail.h"
+#include "base/little_endian.h"
 #include "base/replace_file.h"
 
 namespace sluice {
@@ -24,21 +25,6 @@ constexpr uint64_t kMaxFileBytes = uint64_t{1} << 62;  // sums of sizes up to th
 constexpr size_t kPieceBytes = 256 << 10;
 
 static_assert(kSnapshotStartBytes == kMagic.size() + 3 * sizeof(uint32_t) + 2 * sizeof(uint64_t));
-
-template <class Number>
-void append(std::string& bytes, Number number) {
-  for (size_t i = 0; i < sizeof(Number); ++i) bytes += static_cast<char>(number >> (8 * i) & 0xff);
-}
-
-// REQUIRES that `bytes` has as many.
-template <class Number>
-Number take(std::string_view& bytes) {
-  Number number = 0;
-  for (size_t i = 0; i < sizeof(Number); ++i)
-    number |= static_cast<Number>(static_cast<Number>(static_cast<unsigned char>(bytes[i])) << (8 * i));
-  bytes.remove_prefix(sizeof(Number));
-  return number;
-}
 
 class Checksum {
  public:
@@ -73,13 +59,13 @@ Result<Start> take_start(std::string_view& bytes, uint64_t file_bytes, uint64_t 
   if (!bytes.starts_with(kMagic)) return misfit("no snapshot of a sequence: it begins otherwise");
   if (bytes.size() < kSnapshotStartBytes) return misfit("cut short: {} bytes are all of it", file_bytes);
   bytes.remove_prefix(kMagic.size());
-  if (const auto version = take<uint32_t>(bytes); version != kVersion)
+  if (const auto version = take_little_endian<uint32_t>(bytes); version != kVersion)
     return fail(ErrorCode::kUnsupported, "found version {}, expected {}", version, kVersion);
   Start start;
-  start.owner_bytes = take<uint32_t>(bytes);
-  start.layout_numbers = take<uint32_t>(bytes);
-  start.tokens = take<uint64_t>(bytes);
-  start.state_bytes = take<uint64_t>(bytes);
+  start.owner_bytes = take_little_endian<uint32_t>(bytes);
+  start.layout_numbers = take_little_endian<uint32_t>(bytes);
+  start.tokens = take_little_endian<uint64_t>(bytes);
+  start.state_bytes = take_little_endian<uint64_t>(bytes);
   if (start.owner_bytes > kMaxSnapshotOwnerBytes || start.layout_numbers > kMaxLayoutNumbers ||
       file_bytes > kMaxFileBytes || start.tokens > file_bytes / sizeof(int32_t) ||
       start.state_bytes > file_bytes)
@@ -98,15 +84,15 @@ Result<Start> take_start(std::string_view& bytes, uint64_t file_bytes, uint64_t 
 std::string encode_snapshot_head(const SnapshotHead& head) {
   assert(head.owner.size() <= kMaxSnapshotOwnerBytes && head.layout.size() <= kMaxLayoutNumbers);
   std::string bytes(kMagic);
-  append(bytes, kVersion);
-  append(bytes, static_cast<uint32_t>(head.owner.size()));
-  append(bytes, static_cast<uint32_t>(head.layout.size()));
-  append(bytes, uint64_t{head.ids.size()});
-  append(bytes, head.state_bytes);
+  append_little_endian(bytes, kVersion);
+  append_little_endian(bytes, static_cast<uint32_t>(head.owner.size()));
+  append_little_endian(bytes, static_cast<uint32_t>(head.layout.size()));
+  append_little_endian(bytes, uint64_t{head.ids.size()});
+  append_little_endian(bytes, head.state_bytes);
   bytes += head.owner;
-  for (const uint32_t number : head.layout) append(bytes, number);
-  for (const int32_t id : head.ids) append(bytes, static_cast<uint32_t>(id));
-  append(bytes, uint64_t{XXH3_64bits(bytes.data(), bytes.size())});
+  for (const uint32_t number : head.layout) append_little_endian(bytes, number);
+  for (const int32_t id : head.ids) append_little_endian(bytes, static_cast<uint32_t>(id));
+  append_little_endian(bytes, uint64_t{XXH3_64bits(bytes.data(), bytes.size())});
   return bytes;
 }
 
@@ -128,15 +114,17 @@ Result<SnapshotHead> decode_snapshot_head(std::string_view bytes, uint64_t file_
     return misfit("cut short: found {} bytes of its head, expected {}", whole.size(), start.head_bytes());
   const std::string_view sealed = whole.substr(0, whole.size() - kChecksumBytes);
   std::string_view checksum = whole.substr(sealed.size());
-  if (take<uint64_t>(checksum) != XXH3_64bits(sealed.data(), sealed.size()))
+  if (take_little_endian<uint64_t>(checksum) != XXH3_64bits(sealed.data(), sealed.size()))
     return misfit("damaged: its head has another checksum");
   SnapshotHead head;
   head.owner = bytes.substr(0, start.owner_bytes);
   bytes.remove_prefix(start.owner_bytes);
   head.layout.reserve(start.layout_numbers);
-  for (uint32_t i = 0; i < start.layout_numbers; ++i) head.layout.push_back(take<uint32_t>(bytes));
+  for (uint32_t i = 0; i < start.layout_numbers; ++i)
+    head.layout.push_back(take_little_endian<uint32_t>(bytes));
   head.ids.reserve(start.tokens);
-  for (uint64_t i = 0; i < start.tokens; ++i) head.ids.push_back(static_cast<int32_t>(take<uint32_t>(bytes)));
+  for (uint64_t i = 0; i < start.tokens; ++i)
+    head.ids.push_back(static_cast<int32_t>(take_little_endian<uint32_t>(bytes)));
   head.state_bytes = start.state_bytes;
   return head;
 }
@@ -157,7 +145,7 @@ Status write_snapshot(const std::filesystem::path& path, const SnapshotHead& hea
       }
     }
     std::string end;
-    append(end, checksum.value());
+    append_little_endian(end, checksum.value());
     return append_bytes(std::as_bytes(std::span(end)));
   };
   return replace_file(path, [&](const AppendBytes& append_bytes) {
@@ -210,7 +198,7 @@ Status SnapshotFile::read_state(std::span<const std::span<std::byte>> runs) cons
   std::string end(kChecksumBytes, '\0');
   SLUICE_TRY(read(std::as_writable_bytes(std::span(end))));
   std::string_view end_view = end;
-  if (take<uint64_t>(end_view) == checksum.value()) return {};
+  if (take_little_endian<uint64_t>(end_view) == checksum.value()) return {};
   return misfit("{}: damaged: its state has another checksum", path_.string());
 }
 
