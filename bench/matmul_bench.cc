@@ -39,7 +39,7 @@ void matmul_of_tokens_fast(benchmark::State& state) {
   StoredMatrices matrices(kFormat, rows, cols, 4);
   const std::vector<float> x(tokens * cols, 0.5F);
   std::vector<float> y(tokens * rows);
-  std::vector<FixedGroup> scratch(tokens * fixed_groups_of(cols));
+  std::vector<FixedGroup> scratch(tokens * groups_of(cols));
   for (auto _ : state) {
     const WeightMatrix matrix = matrices.next();
     const Activations inputs(pool, Numerics::kFast, kFormat, x.data(), tokens, cols,

@@ -47,7 +47,7 @@ void matvec_fast(benchmark::State& state) {
   StoredMatrices matrices(kFormat, rows, cols, 1 + kReadBytes / weight_values_bytes(kFormat, rows, cols));
   const std::vector<float> x(cols, 0.5F);
   std::vector<float> y(rows);
-  std::vector<FixedGroup> scratch(fixed_groups_of(cols));
+  std::vector<FixedGroup> scratch(groups_of(cols));
   for (auto _ : state) {
     const WeightMatrix matrix = matrices.next();
     const Activations inputs(pool, Numerics::kFast, kFormat, x.data(), 1, cols,

@@ -31,7 +31,9 @@ class Activations {
   const float* x_;
   size_t tokens_;
   size_t cols_;
-  const struct FixedGroup* fixed_ = nullptr;  // [tokens, groups], or null: as they are
+  const struct FixedGroup* fixed_ = nullptr;  // [tokens, groups], or null
+  const float* packed_ = nullptr;             // for weights of packed_format_, or null: as they are
+  WeightFormat packed_format_ = WeightFormat::kF32;
 };
 
 }  // namespace sluice

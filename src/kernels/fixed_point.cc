@@ -20,7 +20,7 @@ HWY_BEFORE_NAMESPACE();
 namespace sluice::HWY_NAMESPACE {
 namespace {
 
-constexpr size_t kBlocksPerGroup = kGroupCols / kBlockCols;
+constexpr size_t kBlocksPerGroup = kGroupCols / kMXFP4BlockSize;
 
 // ---- rounding
 
@@ -33,7 +33,7 @@ BlockScale scale_of_block(const float* x) {
   const FloatTag floats;
   const WordTag words;
   auto largest = hn::Zero(words);  // magnitudes are ordered as their bits are, NaN above all
-  for (size_t i = 0; i < kBlockCols; i += kPartLanes)
+  for (size_t i = 0; i < kMXFP4BlockSize; i += kPartLanes)
     largest = hn::Max(largest, hn::BitCast(words, hn::Abs(hn::LoadU(floats, x + i))));
   const uint32_t bits = hn::GetLane(hn::MaxOfLanes(words, largest));
   const auto magnitude = std::bit_cast<float>(bits);
@@ -47,10 +47,10 @@ void round_group(const float* x, FixedGroup& group) {
   const hn::RebindToSigned<FloatTag> integers_tag;
   alignas(64) int32_t integers[kGroupCols];
   for (size_t block = 0; block < kBlocksPerGroup; ++block) {
-    const size_t first = block * kBlockCols;
+    const size_t first = block * kMXFP4BlockSize;
     const BlockScale scale = scale_of_block(x + first);
     const auto factor = hn::Set(floats, scale.to_integer);
-    for (size_t i = first; i < first + kBlockCols; i += kPartLanes)
+    for (size_t i = first; i < first + kMXFP4BlockSize; i += kPartLanes)
       hn::Store(hn::NearestInt(hn::Mul(hn::LoadU(floats, x + i), factor)), integers_tag, integers + i);
     std::fill_n(group.scales + 4 * block, 4, scale.scale);
   }
@@ -82,7 +82,7 @@ HWY_INLINE void products_of_rows(const WeightMatrix& w, size_t row, const FixedG
     return std::array<MXFP4Groups, kRows>{MXFP4Groups(w, row + r)...};
   }
   (std::make_index_sequence<kRows>());
-  const size_t groups = fixed_groups_of(w.cols);
+  const size_t groups = groups_of(w.cols);
   Floats sums[kRows][kTokens][kParts];
   for (auto& tokens : sums) {
     for (auto& parts : tokens) {
@@ -104,7 +104,7 @@ HWY_INLINE void products_of_rows(const WeightMatrix& w, size_t row, const FixedG
     for (const MXFP4Groups& row_weights : rows) hwy::Prefetch(row_weights.whole(g).codes + kPrefetchBytes);
     add([&](size_t r) HWY_ATTR { return rows[r].whole(g); }, g);
   }
-  if (const size_t rest_blocks = w.cols / kBlockCols % kBlocksPerGroup; rest_blocks > 0) {
+  if (const size_t rest_blocks = w.cols / kMXFP4BlockSize % kBlocksPerGroup; rest_blocks > 0) {
     uint8_t codes[kMXFP4GroupBytes];
     add([&](size_t r) { return rows[r].rest(whole, rest_blocks, codes); }, whole);
   }
@@ -146,7 +146,7 @@ void decode_groups(const WeightMatrix& w, size_t row, size_t begin, size_t end, 
   uint8_t rest[kMXFP4GroupBytes];
   for (size_t g = begin; g < end; ++g, ++groups) {
     const MXFP4Group group =
-        g < whole ? weights.whole(g) : weights.rest(g, w.cols / kBlockCols % kBlocksPerGroup, rest);
+        g < whole ? weights.whole(g) : weights.rest(g, w.cols / kMXFP4BlockSize % kBlocksPerGroup, rest);
     for (size_t h = 0; h < kParts; ++h) store_fixed(decode_fixed(group, h), h, *groups);
   }
 }
@@ -246,7 +246,7 @@ void product_of_tokens(const WeightMatrix& w, size_t row_begin, size_t row_end, 
     products_of(tokens, std::make_index_sequence<kFewTokens>())(w, row_begin, row_end, x, y, y_stride);
     return;
   }
-  const size_t groups = fixed_groups_of(w.cols);
+  const size_t groups = groups_of(w.cols);
   for (size_t first = 0; first < tokens; first += kBatchTokens) {
     RowBlock block(x + first * groups, std::min(kBatchTokens, tokens - first), groups);
     for (size_t row = row_begin; row < row_end; row += kDecodedRows)

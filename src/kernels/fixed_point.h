@@ -17,11 +17,10 @@
 #include <cstdint>
 #include <span>
 
+#include "kernels/groups.h"
 #include "numerics/weight_matrix.h"
 
 namespace sluice {
-
-inline constexpr size_t kGroupCols = 128;
 
 // A group of columns as integers, of a token or of a row of weights.
 struct alignas(64) FixedGroup {
@@ -29,16 +28,12 @@ struct alignas(64) FixedGroup {
   float scales[16];       // of each lane, so the same four times over
 };
 
-constexpr size_t fixed_groups_of(size_t cols) {
-  return (cols + kGroupCols - 1) / kGroupCols;
-}
-
-// x [cols] -> groups [fixed_groups_of(cols)]. A block with an infinity or NaN becomes NaN; one whose largest
+// x [cols] -> groups [groups_of(cols)]. A block with an infinity or NaN becomes NaN; one whose largest
 // magnitude is below 2^-100 becomes zero.
 void round_to_fixed(const float* x, size_t cols, FixedGroup* groups);
 
 // y[t * y_stride + r] = sum over c of w[r, c] * x[t, c] for rows [row_begin, row_end) of w, which is MXFP4,
-// and x [tokens, fixed_groups_of(w.cols)]. Runs on the calling thread; calls on disjoint rows may run at
+// and x [tokens, groups_of(w.cols)]. Runs on the calling thread; calls on disjoint rows may run at
 // once.
 void fixed_matmul_rows(const WeightMatrix& w, size_t row_begin, size_t row_end, const FixedGroup* x,
                        size_t tokens, float* y, size_t y_stride);

@@ -45,7 +45,7 @@ std::vector<float> random_tokens(size_t tokens, size_t cols) {
 }
 
 std::vector<FixedGroup> rounded(const std::vector<float>& x, size_t tokens, size_t cols) {
-  const size_t groups = fixed_groups_of(cols);
+  const size_t groups = groups_of(cols);
   std::vector<FixedGroup> fixed(tokens * groups);
   for (size_t t = 0; t < tokens; ++t) round_to_fixed(x.data() + t * cols, cols, fixed.data() + t * groups);
   return fixed;

@@ -1,12 +1,19 @@
 // Included once per SIMD target: stored weights and activations as vectors, in the one order in which all
 // products add.
 //
-// The order: columns are taken in blocks of 32, the last filled up with zeros. Of sixteen partial sums
-// ("lanes"), lane j gains the products of columns 2j and 2j + 1 of each block, one fused multiply-add each,
-// blocks ascending. At the end lane j gains lane j + 8, then j + 4, j + 2, j + 1. A target with fewer lanes
-// keeps the sixteen in several vectors ("parts"), so that targets with fused multiply-add agree to the bit.
-// Even and odd columns lie in separate vectors because that is how they come out of what is stored: two
-// nibbles to a byte, two E4M3 to a half word, two bf16 to a word.
+// The order: columns are taken in groups of 128, the last filled up with zeros, groups ascending. Of sixteen
+// partial sums ("lanes") each has eight of a group's columns; their products are added up from zero, the
+// first a multiplication, the others one fused multiply-add each. What comes of it, times the scale that the
+// eight weights have in common, is added to the lane, with a fused multiply-add where weights have scales. At
+// the end lane j gains lane j + 8, then j + 4, j + 2, j + 1.
+//
+// Which eight, and in which order ("slices"), is how they come out of what is stored, column_order() says it.
+// A target with fewer lanes keeps the sixteen in several vectors ("parts"), so that targets with fused
+// multiply-add agree to the bit.
+//
+// Why groups: what a lane adds in one of them needs nothing of the one before, so that one row alone keeps
+// the machine's multipliers busy, and rows can be read as memory has them, one after the other, as fast as
+// memory gives them. And the scale is applied once to eight products.
 //
 // Sources that include this keep what is theirs in an anonymous namespace: all of them open the same
 // namespace per target, where two classes of one name are one class for the linker, and the wrong functions
@@ -15,7 +22,10 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
+#include <vector>
 
+#include "kernels/groups.h"
 #include "numerics/codec.h"
 #include "numerics/weight_matrix.h"
 
@@ -32,8 +42,37 @@
 #define SLUICE_KERNELS_LANES_ONCE_
 namespace sluice {
 
-inline constexpr size_t kBlockCols = 32;
 inline constexpr size_t kDotLanes = 16;
+inline constexpr size_t kSlices = kGroupCols / kDotLanes;
+
+// Which column of a group is a lane's in slice s.
+enum class ColumnOrder {
+  kNatural,  // 16 s + lane
+  kPairs,    // 32 (s / 2) + 2 lane + s % 2: two bf16 to a word, two E4M3 to a half word
+  kNibbles,  // 8 lane + s: eight E2M1 to a word
+};
+
+constexpr size_t column_of(ColumnOrder order, size_t lane, size_t slice) {
+  switch (order) {
+    case ColumnOrder::kNatural:
+      return kDotLanes * slice + lane;
+    case ColumnOrder::kPairs:
+      return 2 * (kDotLanes * (slice / 2) + lane) + slice % 2;
+    default:
+      return kSlices * lane + slice;
+  }
+}
+
+constexpr ColumnOrder column_order(WeightFormat format) {
+  switch (format) {
+    case WeightFormat::kF32:
+      return ColumnOrder::kNatural;
+    case WeightFormat::kMXFP4:
+      return ColumnOrder::kNibbles;
+    default:
+      return ColumnOrder::kPairs;
+  }
+}
 
 // 2^(code - 127), and NaN: what e8m0_to_float says, looked up.
 inline constexpr auto kE8M0Values = [] {
@@ -42,10 +81,6 @@ inline constexpr auto kE8M0Values = [] {
     values[code] = e8m0_to_float(static_cast<uint8_t>(code));
   return values;
 }();
-
-inline constexpr size_t blocks_of(size_t cols) {
-  return (cols + kBlockCols - 1) / kBlockCols;
-}
 
 }  // namespace sluice
 #endif
@@ -61,24 +96,6 @@ using Words = hn::Vec<WordTag>;
 
 constexpr size_t kPartLanes = hn::MaxLanes(FloatTag());
 constexpr size_t kParts = kDotLanes / kPartLanes;
-
-// One part of a block: columns 2j and 2j + 1 of its lanes.
-struct Pair {
-  Floats even;
-  Floats odd;
-};
-
-// A part from 2 * kPartLanes consecutive floats.
-HWY_INLINE Pair load_pair(const float* HWY_RESTRICT x) {
-  const FloatTag floats;
-#if HWY_TARGET == HWY_SCALAR
-  return {hn::LoadU(floats, x), hn::LoadU(floats, x + 1)};
-#else
-  const auto lower = hn::LoadU(floats, x);
-  const auto upper = hn::LoadU(floats, x + kPartLanes);
-  return {hn::ConcatEven(floats, upper, lower), hn::ConcatOdd(floats, upper, lower)};
-#endif
-}
 
 #if HWY_TARGET == HWY_SCALAR
 HWY_INLINE float sum_of_halves(FloatTag, Floats v) {
@@ -103,23 +120,103 @@ HWY_INLINE float sum_of_lanes(Floats (&parts)[kParts]) {
   return sum_of_halves(FloatTag(), parts[0]);
 }
 
-// ---- rows of weights. block(b) reads block b; block_at(codes, b) reads it where it was copied to, with
-// zeros where the row has ended. A block's part(h) decodes, exactly: value times scale, as codec.h has both.
+// ---- activations
+
+// A part of a group of x [kGroupCols] as slices.
+#if HWY_TARGET == HWY_SCALAR
+template <ColumnOrder kOrder>
+HWY_INLINE void slice_part(const float* HWY_RESTRICT x, size_t h, Floats (&slices)[kSlices]) {
+  for (size_t s = 0; s < kSlices; ++s) slices[s] = hn::Set(FloatTag(), x[column_of(kOrder, h, s)]);
+}
+#else
+template <ColumnOrder kOrder>
+HWY_INLINE void slice_part(const float* HWY_RESTRICT x, size_t h, Floats (&slices)[kSlices]) {
+  const FloatTag floats;
+  if constexpr (kOrder == ColumnOrder::kNatural) {
+    for (size_t s = 0; s < kSlices; ++s) slices[s] = hn::LoadU(floats, x + kDotLanes * s + kPartLanes * h);
+  } else if constexpr (kOrder == ColumnOrder::kPairs) {
+    for (size_t s = 0; s < kSlices; s += 2) {
+      const float* pairs = x + kDotLanes * s + 2 * kPartLanes * h;
+      const auto lower = hn::LoadU(floats, pairs);
+      const auto upper = hn::LoadU(floats, pairs + kPartLanes);
+      slices[s] = hn::ConcatEven(floats, upper, lower);
+      slices[s + 1] = hn::ConcatOdd(floats, upper, lower);
+    }
+  } else {
+    const float* words = x + kSlices * kPartLanes * h;
+    Floats lower[4], upper[4];  // [k]: columns 4 i + k
+    hn::LoadInterleaved4(floats, words, lower[0], lower[1], lower[2], lower[3]);
+    hn::LoadInterleaved4(floats, words + 4 * kPartLanes, upper[0], upper[1], upper[2], upper[3]);
+    for (size_t k = 0; k < 4; ++k) {
+      slices[k] = hn::ConcatEven(floats, upper[k], lower[k]);
+      slices[k + 4] = hn::ConcatOdd(floats, upper[k], lower[k]);
+    }
+  }
+}
+#endif
+
+// ---- rows of weights. group(g) is a whole group, rest(g, cols, copy) one of fewer columns, which are copied
+// to where zeros are. A group's part(h) decodes exactly, without the scale; scale(h), where weights have any,
+// is that of each lane.
+
+#if HWY_TARGET == HWY_SCALAR
+
+// Column by column, by way of what decodes whole rows.
+template <WeightFormat kFormat>
+class ScalarRow {
+ public:
+  static constexpr ColumnOrder kOrder = column_order(kFormat);
+  static constexpr size_t kGroupBytes = 4 * kGroupCols;
+  class Group {
+   public:
+    explicit Group(const uint8_t* values) : values_(reinterpret_cast<const float*>(values)) {}
+    const uint8_t* codes() const { return reinterpret_cast<const uint8_t*>(values_); }
+    void part(size_t h, Floats (&slices)[kSlices]) const { slice_part<kOrder>(values_, h, slices); }
+
+   private:
+    const float* values_;
+  };
+
+  ScalarRow(const WeightMatrix& w, size_t row) : values_(groups_of(w.cols) * kGroupCols) {
+    decode_row(w, static_cast<uint32_t>(row), values_.data());
+  }
+  Group group(size_t g) const { return Group(reinterpret_cast<const uint8_t*>(&values_[g * kGroupCols])); }
+  Group rest(size_t g, size_t, uint8_t (&)[kGroupBytes]) const { return group(g); }
+
+ private:
+  std::vector<float> values_;
+};
+
+using F32Row = ScalarRow<WeightFormat::kF32>;
+using BF16Row = ScalarRow<WeightFormat::kBF16>;
+using FP8Row = ScalarRow<WeightFormat::kFP8>;
+using MXFP4Row = ScalarRow<WeightFormat::kMXFP4>;
+
+#else
 
 class F32Row {
  public:
-  static constexpr size_t kBlockBytes = 128;
-  struct Block {
-    const uint8_t* codes;
-    HWY_INLINE Pair part(size_t h) const {
-      return load_pair(reinterpret_cast<const float*>(codes) + 2 * kPartLanes * h);
+  static constexpr ColumnOrder kOrder = ColumnOrder::kNatural;
+  static constexpr size_t kGroupBytes = 4 * kGroupCols;
+  class Group {
+   public:
+    explicit Group(const uint8_t* codes) : codes_(codes) {}
+    const uint8_t* codes() const { return codes_; }
+    HWY_INLINE void part(size_t h, Floats (&slices)[kSlices]) const {
+      slice_part<kOrder>(reinterpret_cast<const float*>(codes_), h, slices);
     }
+
+   private:
+    const uint8_t* codes_;
   };
 
   F32Row(const WeightMatrix& w, size_t row)
       : codes_(reinterpret_cast<const uint8_t*>(w.values) + row * w.cols * 4) {}
-  const uint8_t* codes(size_t b) const { return codes_ + b * kBlockBytes; }
-  HWY_INLINE Block block_at(const uint8_t* codes, size_t) const { return {codes}; }
+  HWY_INLINE Group group(size_t g) const { return Group(codes_ + g * kGroupBytes); }
+  Group rest(size_t g, size_t cols, uint8_t (&copy)[kGroupBytes]) const {
+    std::memcpy(copy, codes_ + g * kGroupBytes, cols * 4);
+    return Group(copy);
+  }
 
  private:
   const uint8_t* codes_;
@@ -127,86 +224,131 @@ class F32Row {
 
 class BF16Row {
  public:
-  static constexpr size_t kBlockBytes = 64;
-  struct Block {
-    const uint8_t* codes;
-    HWY_INLINE Pair part(size_t h) const {
+  static constexpr ColumnOrder kOrder = ColumnOrder::kPairs;
+  static constexpr size_t kGroupBytes = 2 * kGroupCols;
+  class Group {
+   public:
+    explicit Group(const uint8_t* codes) : codes_(codes) {}
+    const uint8_t* codes() const { return codes_; }
+    HWY_INLINE void part(size_t h, Floats (&slices)[kSlices]) const {
       const FloatTag floats;
       const WordTag words;
-      const auto both = hn::LoadU(words, reinterpret_cast<const uint32_t*>(codes) + kPartLanes * h);
-      return {hn::BitCast(floats, hn::ShiftLeft<16>(both)),
-              hn::BitCast(floats, hn::And(both, hn::Set(words, 0xffff0000U)))};
+      for (size_t s = 0; s < kSlices; s += 2) {
+        const auto both =
+            hn::LoadU(words, reinterpret_cast<const uint32_t*>(codes_) + kDotLanes * s / 2 + kPartLanes * h);
+        slices[s] = hn::BitCast(floats, hn::ShiftLeft<16>(both));
+        slices[s + 1] = hn::BitCast(floats, hn::And(both, hn::Set(words, 0xffff0000U)));
+      }
     }
+
+   private:
+    const uint8_t* codes_;
   };
 
   BF16Row(const WeightMatrix& w, size_t row)
       : codes_(reinterpret_cast<const uint8_t*>(w.values) + row * w.cols * 2) {}
-  const uint8_t* codes(size_t b) const { return codes_ + b * kBlockBytes; }
-  HWY_INLINE Block block_at(const uint8_t* codes, size_t) const { return {codes}; }
+  HWY_INLINE Group group(size_t g) const { return Group(codes_ + g * kGroupBytes); }
+  Group rest(size_t g, size_t cols, uint8_t (&copy)[kGroupBytes]) const {
+    std::memcpy(copy, codes_ + g * kGroupBytes, cols * 2);
+    return Group(copy);
+  }
 
  private:
   const uint8_t* codes_;
 };
 
 // E4M3 by way of half floats, which machines widen: there the seven bits of a magnitude mean 2^-8 of what
-// they mean here, subnormals included. NaN alone, all seven bits, has to be put in.
+// they mean here, subnormals included. NaN alone, all seven bits, has to be put in. (To shift them into a
+// float32's place is less work, but leaves subnormal numbers, each of which costs some machines a hundred
+// cycles.)
 class FP8Row {
  public:
-  static constexpr size_t kBlockBytes = 32;
-  struct Block {
-    using HalfTag = hn::Rebind<int16_t, FloatTag>;
-    const uint8_t* codes;
-    Floats scale;
+  static constexpr ColumnOrder kOrder = ColumnOrder::kPairs;
+  static constexpr size_t kGroupBytes = kGroupCols;
+  class Group {
+   public:
+    HWY_INLINE Group(const uint8_t* codes, float scale) : codes_(codes), scale_(0x1p8F * scale) {}
+    const uint8_t* codes() const { return codes_; }
 
-    HWY_INLINE Pair part(size_t h) const {
-      const HalfTag halves;
-      const auto both = hn::LoadU(halves, reinterpret_cast<const int16_t*>(codes) + kPartLanes * h);
-      const auto even = bits_of(hn::ShiftLeft<8>(both));
-      const auto odd = bits_of(both);
-      if (HWY_UNLIKELY(has_nan(both))) return {widen(with_nan(even)), widen(with_nan(odd))};
-      return {widen(even), widen(odd)};
+    HWY_INLINE void part(size_t h, Floats (&slices)[kSlices]) const {
+      // As many half words as there are lanes, or twice as many, of which the upper half are the next
+      // block's.
+      constexpr size_t kBlocks = kPartLanes == kDotLanes ? 2 : 1;
+      const CodesTag codes_tag;
+      Codes both[kSlices / 2 / kBlocks];
+      for (size_t i = 0; i < std::size(both); ++i) {
+        both[i] = hn::LoadU(
+            codes_tag, reinterpret_cast<const int16_t*>(codes_) + kDotLanes * kBlocks * i + kPartLanes * h);
+      }
+      const bool has_nan = any_nan(both);
+      for (size_t i = 0; i < std::size(both); ++i) {
+        Codes even = bits_of(hn::ShiftLeft<8>(both[i]));
+        Codes odd = bits_of(both[i]);
+        if (HWY_UNLIKELY(has_nan)) {
+          even = with_nan(even);
+          odd = with_nan(odd);
+        }
+        widen(codes_tag, even, slices + 2 * kBlocks * i);
+        widen(codes_tag, odd, slices + 2 * kBlocks * i + 1);
+      }
     }
+
+    HWY_INLINE Floats scale(size_t) const { return hn::Set(FloatTag(), scale_); }
 
    private:
-    using Halves = hn::Vec<HalfTag>;
+    using HalfTag = hn::Rebind<int16_t, FloatTag>;
+    using CodesTag = std::conditional_t<kPartLanes == kDotLanes, hn::Twice<HalfTag>, HalfTag>;
+    using Codes = hn::Vec<CodesTag>;
 
     // Of the codes in the upper bytes. Shifting extends the sign into bit 14, where it is masked out.
-    static HWY_INLINE Halves bits_of(Halves codes_above) {
-      return hn::And(hn::ShiftRight<1>(codes_above), hn::Set(HalfTag(), static_cast<int16_t>(0xbf80)));
+    static HWY_INLINE Codes bits_of(Codes codes_above) {
+      return hn::And(hn::ShiftRight<1>(codes_above), hn::Set(CodesTag(), static_cast<int16_t>(0xbf80)));
     }
 
-    HWY_INLINE Floats widen(Halves bits) const {
+    // To slices[0], and of two blocks also to slices[2].
+    template <class Tag>
+    static HWY_INLINE void widen(Tag, hn::Vec<Tag> bits, Floats* slices) {
       const hn::Rebind<hwy::float16_t, FloatTag> half_floats;
-      return hn::Mul(hn::PromoteTo(FloatTag(), hn::BitCast(half_floats, bits)), scale);
+      if constexpr (hn::MaxLanes(Tag()) == hn::MaxLanes(HalfTag())) {
+        slices[0] = hn::PromoteTo(FloatTag(), hn::BitCast(half_floats, bits));
+      } else {
+        const HalfTag halves;
+        slices[0] = hn::PromoteTo(FloatTag(), hn::BitCast(half_floats, hn::LowerHalf(halves, bits)));
+        slices[2] = hn::PromoteTo(FloatTag(), hn::BitCast(half_floats, hn::UpperHalf(halves, bits)));
+      }
     }
 
-    static HWY_INLINE bool has_nan([[maybe_unused]] Halves both) {
-#if HWY_TARGET == HWY_SCALAR
-      return true;  // one by one, then
-#else
-      const hn::Repartition<uint8_t, HalfTag> bytes;
-      const auto magnitude = hn::Set(bytes, 0x7f);
-      return !hn::AllFalse(bytes, hn::Eq(hn::And(hn::BitCast(bytes, both), magnitude), magnitude));
-#endif
+    // Doubled, both codes of NaN are the largest there is.
+    template <size_t kCount>
+    static HWY_INLINE bool any_nan(const Codes (&both)[kCount]) {
+      const hn::Repartition<uint8_t, CodesTag> bytes;
+      auto largest = hn::Zero(bytes);
+      for (const Codes& codes : both) {
+        const auto code_bytes = hn::BitCast(bytes, codes);
+        largest = hn::Max(largest, hn::Add(code_bytes, code_bytes));
+      }
+      return !hn::AllFalse(bytes, hn::Eq(largest, hn::Set(bytes, 0xfe)));
     }
 
-    static Halves with_nan(Halves bits) {
-      const HalfTag halves;
-      const auto magnitude = hn::Set(halves, 0x3f80);
-      return hn::IfThenElse(hn::Eq(hn::And(bits, magnitude), magnitude), hn::Set(halves, 0x7e00), bits);
+    static Codes with_nan(Codes bits) {
+      const CodesTag tag;
+      const auto magnitude = hn::Set(tag, 0x3f80);
+      return hn::IfThenElse(hn::Eq(hn::And(bits, magnitude), magnitude), hn::Set(tag, 0x7e00), bits);
     }
+
+    const uint8_t* codes_;
+    float scale_;
   };
 
   FP8Row(const WeightMatrix& w, size_t row)
       : codes_(reinterpret_cast<const uint8_t*>(w.values) + row * w.cols),
-        scales_(reinterpret_cast<const uint8_t*>(w.scales) +
-                weight_scales_bytes(w.format, row / kFP8BlockSize * kFP8BlockSize, w.cols)) {}
-  const uint8_t* codes(size_t b) const {
-    return codes_ + b * kBlockBytes;
+        scales_(reinterpret_cast<const uint8_t*>(w.scales) + row / kFP8BlockSize * groups_of(w.cols)) {
+    static_assert(kFP8BlockSize == kGroupCols);
   }
-  HWY_INLINE Block block_at(const uint8_t* codes, size_t b) const {
-    const float scale = kE8M0Values[scales_[b * kBlockCols / kFP8BlockSize]];
-    return {codes, hn::Set(FloatTag(), 0x1p8F * scale)};
+  HWY_INLINE Group group(size_t g) const { return {codes_ + g * kGroupBytes, kE8M0Values[scales_[g]]}; }
+  Group rest(size_t g, size_t cols, uint8_t (&copy)[kGroupBytes]) const {
+    std::memcpy(copy, codes_ + g * kGroupBytes, cols);
+    return {copy, kE8M0Values[scales_[g]]};
   }
 
  private:
@@ -214,63 +356,130 @@ class FP8Row {
   const uint8_t* scales_;
 };
 
+// Of each lane in part h, of a group's four blocks with the scales' codes `codes`. The code 0 means 2^-127, a
+// subnormal number; 255, NaN, becomes infinity.
+HWY_INLINE Floats mxfp4_scales(uint32_t codes, size_t h) {
+  alignas(64) static constexpr uint8_t kBlockOfLane[64] = {
+      0x80, 0x80, 0, 0x80, 0x80, 0x80, 0, 0x80, 0x80, 0x80, 0, 0x80, 0x80, 0x80, 0, 0x80,
+      0x80, 0x80, 1, 0x80, 0x80, 0x80, 1, 0x80, 0x80, 0x80, 1, 0x80, 0x80, 0x80, 1, 0x80,
+      0x80, 0x80, 2, 0x80, 0x80, 0x80, 2, 0x80, 0x80, 0x80, 2, 0x80, 0x80, 0x80, 2, 0x80,
+      0x80, 0x80, 3, 0x80, 0x80, 0x80, 3, 0x80, 0x80, 0x80, 3, 0x80, 0x80, 0x80, 3, 0x80};
+  const WordTag words;
+  const hn::Repartition<uint8_t, FloatTag> bytes;
+  const auto block_of_lane = hn::Load(bytes, kBlockOfLane + 4 * kPartLanes * h);
+  const auto scales = hn::TableLookupBytesOr0(hn::BitCast(bytes, hn::Set(words, codes)), block_of_lane);
+  const auto exponents = hn::ShiftLeft<7>(hn::BitCast(words, scales));
+  return hn::BitCast(FloatTag(), hn::Max(exponents, hn::Set(words, 0x00400000U)));
+}
+
 class MXFP4Row {
  public:
-  static constexpr size_t kBlockBytes = 16;
-  struct Block {
-    const uint8_t* codes;
-    Floats table;  // values of the codes, or as many as there are lanes, times the scale; below 8: the scale
+  static constexpr ColumnOrder kOrder = ColumnOrder::kNibbles;
+  static constexpr size_t kGroupBytes = kGroupCols / 2;
+  class Group {
+   public:
+    HWY_INLINE Group(const uint8_t* codes, uint32_t scales) : codes_(codes), scales_(scales) {}
+    const uint8_t* codes() const { return codes_; }
 
-    HWY_INLINE Pair part(size_t h) const {
-      const WordTag words;
-      const hn::Rebind<uint8_t, FloatTag> bytes;
-      const auto both = hn::PromoteTo(words, hn::LoadU(bytes, codes + kPartLanes * h));
-      return {value(both), value(hn::ShiftRight<4>(both))};
+    HWY_INLINE void part(size_t h, Floats (&slices)[kSlices]) const {
+      const hn::Repartition<uint8_t, FloatTag> bytes;
+      const auto codes = hn::LoadU(bytes, codes_ + 4 * kPartLanes * h);
+#if HWY_TARGET <= HWY_AVX3
+      const auto words = codes.raw;
+      look_up(words, slices);
+      look_up(_mm512_srli_epi16(words, 4), slices + 1);
+      look_up(_mm512_srli_epi16(words, 8), slices + 2);
+      look_up(_mm512_srli_epi16(words, 12), slices + 3);
+#else
+      const auto words = hn::BitCast(WordTag(), codes);
+      slices[0] = value(words);
+      slices[1] = value(hn::ShiftRight<4>(words));
+      slices[2] = value(hn::ShiftRight<8>(words));
+      slices[3] = value(hn::ShiftRight<12>(words));
+      slices[4] = value(hn::ShiftRight<16>(words));
+      slices[5] = value(hn::ShiftRight<20>(words));
+      slices[6] = value(hn::ShiftRight<24>(words));
+      slices[7] = value(hn::ShiftRight<28>(words));
+#endif
+    }
+
+    HWY_INLINE Floats scale(size_t h) const {
+      return mxfp4_scales(scales_, h);
     }
 
    private:
-    // The machine looks at no more than the index bits; Highway's assertions do.
-    static HWY_INLINE auto indices(Words code, uint32_t mask) {
-      if constexpr (HWY_IS_DEBUG_BUILD) code = hn::And(code, hn::Set(WordTag(), mask));
-      return hn::IndicesFromVec(FloatTag(), code);
+#if HWY_TARGET <= HWY_AVX3
+    // Of the lowest four bits of each half word, to slices[0] and slices[4]. Highway looks up no half words:
+    // all values are bf16, two of which come at once. The machine looks at five bits, so that the table has
+    // them twice.
+    static HWY_INLINE void look_up(__m512i half_words, Floats* slices) {
+      alignas(64) static constexpr uint16_t kBF16[32] = {
+          0x0000, 0x3f00, 0x3f80, 0x3fc0, 0x4000, 0x4040, 0x4080, 0x40c0, 0x8000, 0xbf00, 0xbf80,
+          0xbfc0, 0xc000, 0xc040, 0xc080, 0xc0c0, 0x0000, 0x3f00, 0x3f80, 0x3fc0, 0x4000, 0x4040,
+          0x4080, 0x40c0, 0x8000, 0xbf00, 0xbf80, 0xbfc0, 0xc000, 0xc040, 0xc080, 0xc0c0};
+      const auto both = _mm512_permutexvar_epi16(half_words, _mm512_load_si512(kBF16));
+      slices[0] = Floats{_mm512_castsi512_ps(_mm512_slli_epi32(both, 16))};
+      slices[4] = Floats{_mm512_castsi512_ps(_mm512_and_si512(both, _mm512_set1_epi32(-0x10000)))};
     }
-
+#else
     // Of the code in a lane's lowest four bits; what lies above them is ignored.
-    HWY_INLINE Floats value(Words code) const {
+    static HWY_INLINE Floats value(Words code) {
       const FloatTag floats;
       const WordTag words;
-      if constexpr (kPartLanes == 16) {
-        return hn::TableLookupLanes(table, indices(code, 15U));
-      } else {
-        const auto sign = hn::BitCast(floats, hn::And(hn::ShiftLeft<28>(code), hn::Set(words, 0x80000000U)));
-        if constexpr (kPartLanes == 8) {
-          return hn::Xor(hn::TableLookupLanes(table, indices(code, 7U)), sign);
-        } else {  // two exponent bits and one of mantissa: 2^-126 of what they mean in a float's fields
-          const auto bits = hn::ShiftLeft<22>(hn::And(code, hn::Set(words, 7U)));
-          const auto magnitude = hn::Mul(hn::BitCast(floats, bits), hn::Set(floats, 0x1p126F));
-          return hn::Xor(hn::Mul(magnitude, table), sign);
-        }
+      const auto sign = hn::BitCast(floats, hn::And(hn::ShiftLeft<28>(code), hn::Set(words, 0x80000000U)));
+      const auto magnitude = hn::And(code, hn::Set(words, 7U));
+      if constexpr (kPartLanes == 8) {
+        alignas(32) static constexpr float kValues[8] = {0.0F, 0.5F, 1.0F, 1.5F, 2.0F, 3.0F, 4.0F, 6.0F};
+        const auto table = hn::Load(floats, kValues);
+        return hn::Xor(hn::TableLookupLanes(table, hn::IndicesFromVec(floats, magnitude)), sign);
+      } else {  // two exponent bits and one of mantissa: 2^-126 of what they mean in a float's fields
+        const auto bits = hn::BitCast(floats, hn::ShiftLeft<22>(magnitude));
+        return hn::Xor(hn::Mul(bits, hn::Set(floats, 0x1p126F)), sign);
       }
     }
+#endif
+
+    const uint8_t* codes_;
+    uint32_t scales_;
   };
 
   MXFP4Row(const WeightMatrix& w, size_t row)
       : codes_(reinterpret_cast<const uint8_t*>(w.values) + row * w.cols / 2),
         scales_(reinterpret_cast<const uint8_t*>(w.scales) + row * (w.cols / kMXFP4BlockSize)) {}
-  const uint8_t* codes(size_t b) const { return codes_ + b * kBlockBytes; }
-  HWY_INLINE Block block_at(const uint8_t* codes, size_t b) const {
-    alignas(64) static constexpr float kValues[16] = {0.0F,  0.5F,  1.0F,  1.5F,  2.0F,  3.0F,  4.0F,  6.0F,
-                                                      -0.0F, -0.5F, -1.0F, -1.5F, -2.0F, -3.0F, -4.0F, -6.0F};
-    const FloatTag floats;
-    const auto scale = hn::Set(floats, kE8M0Values[scales_[b]]);
-    if constexpr (kPartLanes < 8) return {codes, scale};
-    return {codes, hn::Mul(hn::Load(floats, kValues), scale)};
+  HWY_INLINE Group group(size_t g) const {
+    uint32_t scales;
+    std::memcpy(&scales, scales_ + 4 * g, sizeof(scales));
+    return {codes_ + g * kGroupBytes, scales};
+  }
+  Group rest(size_t g, size_t cols, uint8_t (&copy)[kGroupBytes]) const {
+    uint32_t scales = 0;
+    std::memcpy(copy, codes_ + g * kGroupBytes, cols / 2);
+    std::memcpy(&scales, scales_ + 4 * g, cols / kMXFP4BlockSize);
+    return {copy, scales};
   }
 
  private:
   const uint8_t* codes_;
   const uint8_t* scales_;
 };
+
+#endif
+
+template <class Row>
+constexpr bool weight_has_scales = requires(typename Row::Group group) {
+  group.scale(size_t{});
+};
+
+// What a lane gains of a group: `products` of its slices.
+template <class Group>
+HWY_INLINE Floats add_group([[maybe_unused]] const Group& group, [[maybe_unused]] size_t h, Floats products,
+                            Floats sum) {
+  if constexpr (requires { group.scale(h); }) {
+    return hn::MulAdd(products, group.scale(h), sum);
+  } else {
+    return hn::Add(products, sum);
+  }
+}
 
 // Calls `body` with the row type of a format: body.template operator()<BF16Row>().
 template <class Body>

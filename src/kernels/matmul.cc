@@ -6,171 +6,145 @@
 #include <cstring>
 
 #include "kernels/matvec.h"
+#include "kernels/packed_tokens.h"
 #include "kernels/simd_target.h"
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "kernels/matmul.cc"
 #include "hwy/foreach_target.h"
 // Before highway.h, which it includes.
-#include "kernels/lanes-inl.h"
+#include "kernels/packed_tokens-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace sluice::HWY_NAMESPACE {
 namespace {
 
-// A tile of outputs has its partial sums in registers: 24 of 32, or 12 of 16.
+// A tile of outputs has what it gains in registers: 24 of 32, or 12 of 16.
 constexpr size_t kTileRows = 4;
-constexpr size_t kTileTokens = HWY_TARGET <= HWY_AVX3 || HWY_ARCH_ARM ? 6 : 3;
-constexpr size_t kStepBlocks = 16;  // of columns, between storing sums: 8 KB of weights and 12 KB of x, in L1
-constexpr size_t kDecodedRows = 16;   // that share a panel of x while it is in L1
-constexpr size_t kPackedTokens = 96;  // at most, so that what is packed stays small
+constexpr size_t kStepGroups = 4;  // of columns, between storing sums: 9 KB of weights and 12 KB of x, in L1
+constexpr size_t kDecodedRows = 16;  // that share x while it is in L1
 
-constexpr size_t kStepFloats = kStepBlocks * kBlockCols;
-
-// Activations of up to kPackedTokens tokens in lane order, groups of kTileTokens side by side:
-// [group][block][even, odd][token of the group][lane].
-class PackedTokens {
- public:
-  PackedTokens(const float* x, size_t x_stride, size_t tokens, size_t cols)
-      : tokens_(tokens),
-        blocks_(blocks_of(cols)),
-        floats_(hwy::AllocateAligned<float>(tokens * blocks_ * kBlockCols)) {
-    for (size_t t = 0; t < tokens; ++t) pack(x + t * x_stride, cols, t);
-  }
-
-  size_t groups() const { return (tokens_ + kTileTokens - 1) / kTileTokens; }
-  size_t tokens_of(size_t group) const { return std::min(kTileTokens, tokens_ - group * kTileTokens); }
-  const float* at(size_t group, size_t block) const {
-    return floats_.get() + (group * kTileTokens * blocks_ + tokens_of(group) * block) * kBlockCols;
-  }
-
- private:
-  void pack(const float* x, size_t cols, size_t t) {
-    const size_t group = t / kTileTokens;
-    const size_t step = tokens_of(group) * kDotLanes;
-    float* out = floats_.get() + group * kTileTokens * blocks_ * kBlockCols + t % kTileTokens * kDotLanes;
-    const size_t whole_blocks = cols / kBlockCols;
-    for (size_t b = 0; b < whole_blocks; ++b) pack_block(x + b * kBlockCols, out + 2 * b * step, step);
-    if (whole_blocks == blocks_) return;
-    float rest[kBlockCols] = {};
-    std::copy_n(x + whole_blocks * kBlockCols, cols - whole_blocks * kBlockCols, rest);
-    pack_block(rest, out + 2 * whole_blocks * step, step);
-  }
-
-  static HWY_INLINE void pack_block(const float* x, float* out, size_t step) {
-    for (size_t h = 0; h < kParts; ++h) {
-      const Pair inputs = load_pair(x + 2 * kPartLanes * h);
-      hn::Store(inputs.even, FloatTag(), out + kPartLanes * h);
-      hn::Store(inputs.odd, FloatTag(), out + step + kPartLanes * h);
-    }
-  }
-
-  size_t tokens_;
-  size_t blocks_;
-  hwy::AlignedFreeUniquePtr<float[]> floats_;
+// The weights of a group of kTileRows rows.
+struct alignas(64) DecodedGroup {
+  float slices[kSlices][kTileRows][kDotLanes];
+  float scales[kTileRows][kDotLanes];
 };
+using Panel = DecodedGroup[kStepGroups];
 
-// Blocks [begin, end) of up to kTileRows rows into panel [block][even, odd][kTileRows][lane]. Beyond the last
-// column there are zeros, beyond the last row that row again, whose sums nobody reads.
+// Groups [begin, end) of up to kTileRows rows. Beyond the last row there is that row again, whose sums nobody
+// reads.
 template <class Row>
-void decode_panel(const WeightMatrix& w, size_t row, size_t rows, size_t begin, size_t end, float* panel) {
+void decode_panel(const WeightMatrix& w, size_t row, size_t rows, size_t begin, size_t end, Panel& panel) {
   const FloatTag floats;
-  const size_t whole_blocks = w.cols / kBlockCols;
+  const size_t whole_groups = w.cols / kGroupCols;
   for (size_t r = 0; r < kTileRows; ++r) {
-    float* out = panel + r * kDotLanes;
     const Row weights(w, row + std::min(r, rows - 1));
-    for (size_t b = begin; b < end; ++b, out += 2 * kTileRows * kDotLanes) {
-      const uint8_t* codes = weights.codes(b);
-      uint8_t rest[Row::kBlockBytes] = {};
-      if (b == whole_blocks) {
-        std::memcpy(rest, codes, w.cols % kBlockCols * Row::kBlockBytes / kBlockCols);
-        codes = rest;
-      }
-      const auto block = weights.block_at(codes, b);
+    for (size_t g = begin; g < end; ++g) {
+      uint8_t rest[Row::kGroupBytes] = {};
+      const auto group = g < whole_groups ? weights.group(g) : weights.rest(g, w.cols % kGroupCols, rest);
+      DecodedGroup& decoded = panel[g - begin];
       for (size_t h = 0; h < kParts; ++h) {
-        const Pair decoded = block.part(h);
-        hn::Store(decoded.even, floats, out + kPartLanes * h);
-        hn::Store(decoded.odd, floats, out + kTileRows * kDotLanes + kPartLanes * h);
+        Floats slices[kSlices];
+        group.part(h, slices);
+        for (size_t s = 0; s < kSlices; ++s)
+          hn::Store(slices[s], floats, decoded.slices[s][r] + kPartLanes * h);
+        if constexpr (requires { group.scale(h); })
+          hn::Store(group.scale(h), floats, decoded.scales[r] + kPartLanes * h);
       }
     }
   }
 }
 
-// sums [kTileRows][kCount][lane] gain the products of `vectors` vectors of a panel and of a group's tokens.
-template <size_t kCount>
-void tile(const float* HWY_RESTRICT panel, const float* HWY_RESTRICT x, size_t vectors,
-          float* HWY_RESTRICT sums) {
+// sums [kTileRows][kCount][lane] gain the products of `groups` groups of a panel and of a tile of tokens.
+template <bool kHasScales, size_t kCount>
+void add_panel(const Panel& panel, const float* HWY_RESTRICT x, size_t groups, float* HWY_RESTRICT sums) {
   const FloatTag floats;
-  for (size_t h = 0; h < kParts; ++h, panel += kPartLanes, x += kPartLanes, sums += kPartLanes) {
-    Floats tile_sums[kTileRows][kCount];
+  for (size_t h = 0; h < kParts; ++h) {
+    Floats totals[kTileRows][kCount];
     for (size_t r = 0; r < kTileRows; ++r) {
       for (size_t t = 0; t < kCount; ++t)
-        tile_sums[r][t] = hn::Load(floats, sums + (r * kCount + t) * kDotLanes);
+        totals[r][t] = hn::Load(floats, sums + (r * kCount + t) * kDotLanes + kPartLanes * h);
     }
-    for (size_t v = 0; v < vectors; ++v) {
-      Floats inputs[kCount];
-      for (size_t t = 0; t < kCount; ++t) inputs[t] = hn::Load(floats, x + (v * kCount + t) * kDotLanes);
+    for (size_t g = 0; g < groups; ++g) {
+      Floats products[kTileRows][kCount];
+      for (size_t s = 0; s < kSlices; ++s) {
+        Floats inputs[kCount];
+        for (size_t t = 0; t < kCount; ++t)
+          inputs[t] = hn::Load(floats, x + ((g * kSlices + s) * kCount + t) * kDotLanes + kPartLanes * h);
+        for (size_t r = 0; r < kTileRows; ++r) {
+          const auto weights = hn::Load(floats, panel[g].slices[s][r] + kPartLanes * h);
+          for (size_t t = 0; t < kCount; ++t) {
+            products[r][t] =
+                s == 0 ? hn::Mul(weights, inputs[t]) : hn::MulAdd(weights, inputs[t], products[r][t]);
+          }
+        }
+      }
       for (size_t r = 0; r < kTileRows; ++r) {
-        const auto weights = hn::Load(floats, panel + (v * kTileRows + r) * kDotLanes);
-        for (size_t t = 0; t < kCount; ++t) tile_sums[r][t] = hn::MulAdd(weights, inputs[t], tile_sums[r][t]);
+        const auto scales = hn::Load(floats, panel[g].scales[r] + kPartLanes * h);
+        for (size_t t = 0; t < kCount; ++t) {
+          totals[r][t] = kHasScales ? hn::MulAdd(products[r][t], scales, totals[r][t])
+                                    : hn::Add(products[r][t], totals[r][t]);
+        }
       }
     }
     for (size_t r = 0; r < kTileRows; ++r) {
       for (size_t t = 0; t < kCount; ++t)
-        hn::Store(tile_sums[r][t], floats, sums + (r * kCount + t) * kDotLanes);
+        hn::Store(totals[r][t], floats, sums + (r * kCount + t) * kDotLanes + kPartLanes * h);
     }
   }
 }
 
-using Tile = void (*)(const float*, const float*, size_t, float*);
+using AddPanel = void (*)(const Panel&, const float*, size_t, float*);
 
-template <size_t... kCounts>
-Tile tile_of(size_t tokens, std::index_sequence<kCounts...>) {
-  static constexpr Tile kTiles[] = {tile<kCounts + 1>...};
-  return kTiles[tokens - 1];
+template <bool kHasScales, size_t... kCounts>
+AddPanel add_panel_of(size_t tokens, std::index_sequence<kCounts...>) {
+  static constexpr AddPanel kAddPanel[] = {add_panel<kHasScales, kCounts + 1>...};
+  return kAddPanel[tokens - 1];
 }
 
 // Up to kDecodedRows rows: a step of columns is decoded once and multiplied with every token.
 class RowBlock {
  public:
-  explicit RowBlock(const PackedTokens& x, size_t tokens)
-      : x_(x),
-        panels_(hwy::AllocateAligned<float>(kDecodedRows * kStepFloats)),
+  RowBlock(const float* packed, size_t tokens)
+      : packed_(packed),
+        tokens_(tokens),
+        panels_(hwy::AllocateAligned<Panel>(kDecodedRows / kTileRows)),
         sums_floats_(kDecodedRows * tokens * kDotLanes),
         sums_(hwy::AllocateAligned<float>(sums_floats_)) {}
 
   template <class Row>
   void multiply(const WeightMatrix& w, size_t row, size_t rows, float* y, size_t y_stride) {
     std::fill_n(sums_.get(), sums_floats_, 0.0F);
-    const size_t blocks = blocks_of(w.cols);
-    for (size_t begin = 0; begin < blocks; begin += kStepBlocks) {
-      const size_t end = std::min(blocks, begin + kStepBlocks);
-      for (size_t r = 0; r < rows; r += kTileRows) {
-        decode_panel<Row>(w, row + r, std::min(kTileRows, rows - r), begin, end,
-                          panels_.get() + r * kStepFloats);
-      }
-      for (size_t group = 0; group < x_.groups(); ++group) add_step(rows, group, begin, end);
+    const size_t groups = groups_of(w.cols);
+    for (size_t begin = 0; begin < groups; begin += kStepGroups) {
+      const size_t end = std::min(groups, begin + kStepGroups);
+      for (size_t r = 0; r < rows; r += kTileRows)
+        decode_panel<Row>(w, row + r, std::min(kTileRows, rows - r), begin, end, panels_[r / kTileRows]);
+      for (size_t tile = 0; tile < tiles_of(tokens_); ++tile)
+        add_step<weight_has_scales<Row>>(w.cols, rows, tile, begin, end);
     }
-    for (size_t group = 0; group < x_.groups(); ++group)
-      store(rows, group, y + group * kTileTokens * y_stride, y_stride);
+    for (size_t tile = 0; tile < tiles_of(tokens_); ++tile)
+      store(rows, tile, y + tile * kTileTokens * y_stride, y_stride);
   }
 
  private:
-  float* sums_of(size_t group, size_t r) const {
-    return sums_.get() + (group * kTileTokens * kDecodedRows + r * x_.tokens_of(group)) * kDotLanes;
+  float* sums_of(size_t tile, size_t r) const {
+    return sums_.get() + (tile * kTileTokens * kDecodedRows + r * tokens_of_tile(tokens_, tile)) * kDotLanes;
   }
 
-  void add_step(size_t rows, size_t group, size_t begin, size_t end) {
-    const Tile tile = tile_of(x_.tokens_of(group), std::make_index_sequence<kTileTokens>());
-    for (size_t r = 0; r < rows; r += kTileRows) {
-      tile(panels_.get() + r * kStepFloats, x_.at(group, begin), 2 * (end - begin), sums_of(group, r));
-    }
+  template <bool kHasScales>
+  void add_step(size_t cols, size_t rows, size_t tile, size_t begin, size_t end) {
+    const size_t tokens = tokens_of_tile(tokens_, tile);
+    const AddPanel add = add_panel_of<kHasScales>(tokens, std::make_index_sequence<kTileTokens>());
+    const float* const x = packed_ + packed_tile_offset(cols, tile) + begin * kGroupCols * tokens;
+    for (size_t r = 0; r < rows; r += kTileRows)
+      add(panels_[r / kTileRows], x, end - begin, sums_of(tile, r));
   }
 
-  void store(size_t rows, size_t group, float* y, size_t y_stride) const {
-    const size_t tokens = x_.tokens_of(group);
+  void store(size_t rows, size_t tile, float* y, size_t y_stride) const {
+    const size_t tokens = tokens_of_tile(tokens_, tile);
     for (size_t r = 0; r < rows; ++r) {
-      const float* sums = sums_of(group, r);
+      const float* sums = sums_of(tile, r);
       for (size_t t = 0; t < tokens; ++t) {
         Floats parts[kParts];
         for (size_t h = 0; h < kParts; ++h)
@@ -180,25 +154,21 @@ class RowBlock {
     }
   }
 
-  const PackedTokens& x_;
-  hwy::AlignedFreeUniquePtr<float[]> panels_;
+  const float* packed_;
+  size_t tokens_;
+  hwy::AlignedFreeUniquePtr<Panel[]> panels_;
   size_t sums_floats_;
   hwy::AlignedFreeUniquePtr<float[]> sums_;
 };
 
-void product_with_tokens(const WeightMatrix& w, size_t row_begin, size_t row_end, const float* x,
-                         size_t x_stride, size_t tokens, float* y, size_t y_stride) {
-  for (size_t first = 0; first < tokens; first += kPackedTokens) {
-    const size_t count = std::min(kPackedTokens, tokens - first);
-    const PackedTokens packed(x + first * x_stride, x_stride, count, w.cols);
-    RowBlock block(packed, count);
-    with_row_type(w.format, [&]<class Row> {
-      for (size_t row = row_begin; row < row_end; row += kDecodedRows) {
-        block.template multiply<Row>(w, row, std::min(kDecodedRows, row_end - row),
-                                     y + first * y_stride + row, y_stride);
-      }
-    });
-  }
+void products_of_many_tokens(const WeightMatrix& w, size_t row_begin, size_t row_end, const float* packed,
+                             size_t tokens, float* y, size_t y_stride) {
+  RowBlock block(packed, tokens);
+  with_row_type(w.format, [&]<class Row> {
+    for (size_t row = row_begin; row < row_end; row += kDecodedRows) {
+      block.template multiply<Row>(w, row, std::min(kDecodedRows, row_end - row), y + row, y_stride);
+    }
+  });
 }
 
 }  // namespace
@@ -208,60 +178,112 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace sluice {
 
-HWY_EXPORT(product_with_tokens);
+HWY_EXPORT(products_of_many_tokens);
 
 namespace {
 
 // Every program that multiplies has this file in it.
 [[maybe_unused]] const bool kCPUChoiceApplied = apply_cpu_choice();
 
-// What a thread takes at once. With many tokens so many that packing them is little work beside it.
-constexpr size_t kRowsPerTask = 32;
+// Of a few tokens' product, what a thread takes at once, at least: memory is read faster in long pieces. With
+// 32 KB two threads reached 27 GB/s where they reach 41 with 128 and more.
+constexpr uint64_t kTaskBytes = 256 << 10;
+// Of many tokens' product so many rows that packing the tokens is little work beside them.
 constexpr size_t kRowsPerTaskOfManyTokens = 128;
+constexpr size_t kPackedTokens = 96;  // at once, so that what is packed stays small
 // Multiply-adds: about 10 µs of one thread, ten times what entering a region with spinning workers takes.
 constexpr size_t kSmallProduct = size_t{1} << 18;
 
 }  // namespace
 
+void packed_matmul_rows(const WeightMatrix& w, size_t row_begin, size_t row_end, const float* packed,
+                        size_t tokens, float* y, size_t y_stride) {
+  if (tokens == 0) return;
+  if (tokens <= most_matvec_tokens()) {
+    matvec_rows(w, row_begin, row_end, packed, tokens, y, y_stride);
+  } else {
+    HWY_DYNAMIC_DISPATCH(products_of_many_tokens)(w, row_begin, row_end, packed, tokens, y, y_stride);
+  }
+}
+
 void matmul_rows(const WeightMatrix& w, size_t row_begin, size_t row_end, const float* x, size_t x_stride,
                  size_t tokens, float* y, size_t y_stride) {
-  if (tokens <= most_matvec_tokens() && w.cols % kBlockCols == 0) {
-    matvec_rows(w, row_begin, row_end, x, x_stride, tokens, y, y_stride);
-  } else {
-    HWY_DYNAMIC_DISPATCH(product_with_tokens)(w, row_begin, row_end, x, x_stride, tokens, y, y_stride);
+  if (tokens == 0) return;
+  const size_t most_tokens = std::min(tokens, kPackedTokens);
+  const auto packed = hwy::AllocateAligned<float>(packed_floats(most_tokens, w.cols));
+  for (size_t first = 0; first < tokens; first += kPackedTokens) {
+    const size_t count = std::min(kPackedTokens, tokens - first);
+    pack_tokens(w.format, x + first * x_stride, x_stride, count, w.cols, packed.get());
+    packed_matmul_rows(w, row_begin, row_end, packed.get(), count, y + first * y_stride, y_stride);
   }
+}
+
+bool packs_once(size_t tokens) {
+  return tokens <= most_matvec_tokens();
 }
 
 size_t rows_per_task(const WeightMatrix& w, size_t tokens, size_t threads) {
   const bool is_small = size_t{w.rows} * w.cols * tokens <= kSmallProduct;
   if (is_small) return std::max<size_t>(1, w.rows);
   const size_t share = (w.rows + threads - 1) / threads;
-  return std::clamp<size_t>(share, 1, tokens < 8 ? kRowsPerTask : kRowsPerTaskOfManyTokens);
+  if (!packs_once(tokens)) return std::clamp<size_t>(share, 1, kRowsPerTaskOfManyTokens);
+  const uint64_t share_bytes = weight_values_bytes(w.format, share, w.cols);
+  const size_t pieces = std::max<size_t>(1, share_bytes / kTaskBytes);
+  return std::max<size_t>(1, (share + pieces - 1) / pieces);
 }
 
 void matmul(ThreadPool& pool, const WeightMatrix& w, const float* x, size_t tokens, float* y) {
-  pool.parallel_for(w.rows, rows_per_task(w, tokens, pool.threads()), [&](size_t begin, size_t end) {
-    matmul_rows(w, begin, end, x, w.cols, tokens, y, w.rows);
-  });
+  const RowsProduct product{w, 0, w.rows, x, w.cols, y, w.rows};
+  matmul_together(pool, {&product, 1}, tokens);
 }
 
+namespace {
+
+// A product, with its activations packed where all rows share them.
+class SharedProduct {
+ public:
+  SharedProduct(const RowsProduct& product, size_t tokens) : product_(product), tokens_(tokens) {
+    if (tokens == 0 || !packs_once(tokens)) return;
+    packed_ = hwy::AllocateAligned<float>(packed_floats(tokens, product.w.cols));
+    pack_tokens(product.w.format, product.x, product.x_stride, tokens, product.w.cols, packed_.get());
+  }
+
+  void multiply(size_t row_begin, size_t row_end) const {
+    const auto& [w, first, last, x, x_stride, y, y_stride] = product_;
+    if (packed_) {
+      packed_matmul_rows(w, row_begin, row_end, packed_.get(), tokens_, y, y_stride);
+    } else {
+      matmul_rows(w, row_begin, row_end, x, x_stride, tokens_, y, y_stride);
+    }
+  }
+
+ private:
+  const RowsProduct& product_;
+  size_t tokens_;
+  hwy::AlignedFreeUniquePtr<float[]> packed_;
+};
+
+struct Task {
+  size_t product;
+  size_t row_begin;
+  size_t row_end;
+};
+
+}  // namespace
+
 void matmul_together(ThreadPool& pool, std::span<const RowsProduct> products, size_t tokens) {
-  struct Task {
-    const RowsProduct* product;
-    size_t begin, end;
-  };
+  std::vector<SharedProduct> shared;
   std::vector<Task> tasks;
+  shared.reserve(products.size());
   for (const RowsProduct& product : products) {
     const size_t rows = rows_per_task(product.w, tokens, pool.threads());
     for (size_t begin = product.row_begin; begin < product.row_end; begin += rows)
-      tasks.push_back({&product, begin, std::min(begin + rows, product.row_end)});
+      tasks.push_back({shared.size(), begin, std::min(begin + rows, product.row_end)});
+    shared.emplace_back(product, tokens);
   }
   pool.parallel_for(tasks.size(), 1, [&](size_t first, size_t last) {
-    for (size_t i = first; i < last; ++i) {
-      const RowsProduct& product = *tasks[i].product;
-      matmul_rows(product.w, tasks[i].begin, tasks[i].end, product.x, product.x_stride, tokens, product.y,
-                  product.y_stride);
-    }
+    for (size_t i = first; i < last; ++i)
+      shared[tasks[i].product].multiply(tasks[i].row_begin, tasks[i].row_end);
   });
 }
 

@@ -20,6 +20,14 @@ namespace sluice {
 void matmul_rows(const WeightMatrix& w, size_t row_begin, size_t row_end, const float* x, size_t x_stride,
                  size_t tokens, float* y, size_t y_stride);
 
+// The same of tokens that are packed for w's format (kernels/packed_tokens.h).
+void packed_matmul_rows(const WeightMatrix& w, size_t row_begin, size_t row_end, const float* packed,
+                        size_t tokens, float* y, size_t y_stride);
+
+// Whether to pack tokens once for all rows, rather than for each task that matmul_rows is called in: so few
+// are packed in less time than a thread takes to start.
+bool packs_once(size_t tokens);
+
 // How many rows of w each of `threads` should take at once. All of them when the product is so small that one
 // thread is done with it before another has woken up.
 size_t rows_per_task(const WeightMatrix& w, size_t tokens, size_t threads);

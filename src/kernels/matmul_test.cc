@@ -163,12 +163,34 @@ TEST_P(MatmulFormats, WithTheIdentityIsWhatTheScalarDefinitionDecodes) {
   }
 }
 
-// The order of additions as lanes-inl.h tells it, in scalar arithmetic.
-float sum_in_the_order_told(const float* w, const float* x, size_t cols) {
+// A group's column that is a lane's in slice s.
+size_t column_told(WeightFormat format, size_t lane, size_t s) {
+  switch (format) {
+    case WeightFormat::kF32:
+      return 16 * s + lane;
+    case WeightFormat::kMXFP4:
+      return 8 * lane + s;
+    default:
+      return 32 * (s / 2) + 2 * lane + s % 2;
+  }
+}
+
+// The order of additions as lanes-inl.h tells it, in scalar arithmetic. Scales are powers of two, so that it
+// makes no difference to have them in the weights.
+float sum_in_the_order_told(WeightFormat format, std::vector<float> w, std::vector<float> x) {
+  const size_t cols = (w.size() + 127) / 128 * 128;
+  w.resize(cols);
+  x.resize(cols);
   std::array<float, 16> lanes{};
-  for (size_t c = 0; c < cols; ++c) {
-    float& lane = lanes[c % 32 / 2];
-    lane = std::fma(w[c], x[c], lane);
+  for (size_t group = 0; group < cols; group += 128) {
+    for (size_t lane = 0; lane < 16; ++lane) {
+      float products = 0;
+      for (size_t s = 0; s < 8; ++s) {
+        const size_t c = group + column_told(format, lane, s);
+        products = s == 0 ? w[c] * x[c] : std::fma(w[c], x[c], products);
+      }
+      lanes[lane] += products;
+    }
   }
   for (size_t stride = 8; stride > 0; stride /= 2) {
     for (size_t lane = 0; lane < stride; ++lane) lanes[lane] += lanes[lane + stride];
@@ -191,7 +213,8 @@ TEST_P(MatmulFormats, AddsInTheOrderThatIsWrittenDownWhateverTheWidthOfVectors) 
     for (uint32_t r = 0; r < kRows; ++r) {
       decode_row(stored.matrix, r, row.data());
       for (size_t t = 0; t < tokens; ++t) {
-        ASSERT_EQ(y[t * kRows + r], sum_in_the_order_told(row.data(), x.data() + t * cols, cols))
+        const auto token = x.begin() + static_cast<ptrdiff_t>(t * cols);
+        ASSERT_EQ(y[t * kRows + r], sum_in_the_order_told(GetParam(), row, {token, token + cols}))
             << "row " << r << ", token " << t << " of " << tokens;
       }
     }

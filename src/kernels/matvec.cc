@@ -1,108 +1,93 @@
 #include "kernels/matvec.h"
 
-#include <hwy/cache_control.h>
-
-#include <algorithm>
-#include <array>
 #include <utility>
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "kernels/matvec.cc"
 #include "hwy/foreach_target.h"
 // Before highway.h, which it includes.
-#include "kernels/lanes-inl.h"
+#include "kernels/packed_tokens-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace sluice::HWY_NAMESPACE {
 namespace {
 
-// Tokens at once: sums of more do not fit into registers.
-constexpr size_t kTokensAtOnce = HWY_TARGET <= HWY_AVX3 || HWY_ARCH_ARM ? 4 : 2;
 // Beyond, keeping rows decoded in memory is cheaper than decoding them again from a cache.
-constexpr size_t kMostTokens = kTokensAtOnce == 4 ? 8 : 2;
-// Rows at once: so many chains of additions, and so much use of each value of x that was loaded. Sums, inputs
-// and a decoded weight stay in registers.
-constexpr size_t rows_at_once(size_t tokens) {
-  return HWY_TARGET <= HWY_AVX3 || HWY_ARCH_ARM ? 4 : std::max<size_t>(1, 4 / tokens);
-}
-// How far ahead rows are fetched, at least: the machine's own prefetchers stop at every page.
-constexpr size_t kPrefetchBytes = 8192;
+constexpr size_t kMostTokens = kTileTokens == 6 ? 8 : 3;
+// How far ahead weights are fetched. Into the first cache alone, since nothing asks for them again: on the
+// way through the others they would take the place of what is, and arrive later.
+constexpr size_t kPrefetchBytes = 4096;
+constexpr size_t kCacheLineBytes = 64;
 
-// So many whole groups of rows, each of `group_bytes`.
-size_t bytes_ahead(size_t group_bytes) {
-  return group_bytes * std::max<size_t>(1, kPrefetchBytes / std::max<size_t>(1, group_bytes));
+template <class Row>
+HWY_INLINE void fetch_ahead(const uint8_t* codes) {
+  for (size_t at = 0; at < Row::kGroupBytes; at += kCacheLineBytes)
+    __builtin_prefetch(codes + kPrefetchBytes + at, 0, 0);
 }
 
-// y[t * y_stride + r] of kRows rows from `row` on and kTokens tokens.
-template <class Row, size_t kRows, size_t kTokens>
-HWY_INLINE void products_of_rows(const WeightMatrix& w, size_t row, const float* HWY_RESTRICT x,
-                                 size_t x_stride, size_t ahead_bytes, float* y, size_t y_stride) {
-  Floats sums[kRows][kTokens][kParts];
-  const auto rows = [&]<size_t... r>(std::index_sequence<r...>) {
-    return std::array<Row, kRows>{Row(w, row + r)...};
+// sums [kTokens] gain a group's products; x [slice][kTokens][lane].
+template <size_t kTokens, class Group>
+HWY_INLINE void add_products(const Group& group, const float* HWY_RESTRICT x,
+                             Floats (&sums)[kTokens][kParts]) {
+  const FloatTag floats;
+  for (size_t h = 0; h < kParts; ++h) {
+    Floats weights[kSlices];
+    group.part(h, weights);
+    for (size_t t = 0; t < kTokens; ++t) {
+      const float* inputs = x + t * kDotLanes + kPartLanes * h;
+      auto products = hn::Mul(weights[0], hn::Load(floats, inputs));
+      for (size_t s = 1; s < kSlices; ++s)
+        products = hn::MulAdd(weights[s], hn::Load(floats, inputs + s * kTokens * kDotLanes), products);
+      sums[t][h] = add_group(group, h, products, sums[t][h]);
+    }
   }
-  (std::make_index_sequence<kRows>());
-  for (auto& tokens : sums) {
-    for (auto& parts : tokens) {
+}
+
+// y[t * y_stride + r] of a tile of tokens. Rows go one by one, the way memory has them, so that the machine's
+// own prefetchers see one long stream.
+template <class Row, size_t kTokens>
+void products_of_tile(const WeightMatrix& w, size_t row_begin, size_t row_end, const float* x, float* y,
+                      size_t y_stride) {
+  constexpr size_t kStep = kGroupCols * kTokens;
+  const size_t whole_groups = w.cols / kGroupCols;
+  const size_t rest_cols = w.cols % kGroupCols;
+  for (size_t r = row_begin; r < row_end; ++r) {
+    const Row row(w, r);
+    Floats sums[kTokens][kParts];
+    for (auto& parts : sums) {
       for (auto& sum : parts) sum = hn::Zero(FloatTag());
     }
-  }
-  const size_t blocks = w.cols / kBlockCols;
-  for (size_t b = 0; b < blocks; ++b) {
-    Pair inputs[kTokens][kParts];
-    for (size_t t = 0; t < kTokens; ++t) {
-      for (size_t h = 0; h < kParts; ++h)
-        inputs[t][h] = load_pair(x + t * x_stride + kBlockCols * b + 2 * kPartLanes * h);
+    for (size_t g = 0; g < whole_groups; ++g) {
+      const auto group = row.group(g);
+      fetch_ahead<Row>(group.codes());
+      add_products<kTokens>(group, x + g * kStep, sums);
     }
-    for (size_t r = 0; r < kRows; ++r) {
-      const uint8_t* codes = rows[r].codes(b);
-      hwy::Prefetch(codes + ahead_bytes);
-      const auto block = rows[r].block_at(codes, b);
-      for (size_t h = 0; h < kParts; ++h) {
-        const Pair weights = block.part(h);
-        for (size_t t = 0; t < kTokens; ++t) {
-          sums[r][t][h] = hn::MulAdd(weights.even, inputs[t][h].even, sums[r][t][h]);
-          sums[r][t][h] = hn::MulAdd(weights.odd, inputs[t][h].odd, sums[r][t][h]);
-        }
-      }
+    if (rest_cols > 0) {
+      uint8_t copy[Row::kGroupBytes] = {};
+      add_products<kTokens>(row.rest(whole_groups, rest_cols, copy), x + whole_groups * kStep, sums);
     }
-  }
-  for (size_t t = 0; t < kTokens; ++t) {
-    for (size_t r = 0; r < kRows; ++r) y[t * y_stride + r] = sum_of_lanes(sums[r][t]);
+    for (size_t t = 0; t < kTokens; ++t) y[t * y_stride + r] = sum_of_lanes(sums[t]);
   }
 }
 
-template <size_t kTokens>
-void products_of_tokens(const WeightMatrix& w, size_t row_begin, size_t row_end, const float* x,
-                        size_t x_stride, float* y, size_t y_stride) {
-  constexpr size_t kRows = rows_at_once(kTokens);
-  with_row_type(w.format, [&]<class Row> {
-    const size_t ahead_bytes = bytes_ahead(kRows * (w.cols / kBlockCols) * Row::kBlockBytes);
-    size_t row = row_begin;
-    for (; row + kRows <= row_end; row += kRows)
-      products_of_rows<Row, kRows, kTokens>(w, row, x, x_stride, ahead_bytes, y + row, y_stride);
-    for (; row < row_end; ++row)
-      products_of_rows<Row, 1, kTokens>(w, row, x, x_stride, ahead_bytes, y + row, y_stride);
-  });
-}
+using Products = void (*)(const WeightMatrix&, size_t, size_t, const float*, float*, size_t);
 
-using Products = void (*)(const WeightMatrix&, size_t, size_t, const float*, size_t, float*, size_t);
-
-template <size_t... kCounts>
+template <class Row, size_t... kCounts>
 Products products_of(size_t tokens, std::index_sequence<kCounts...>) {
-  static constexpr Products kProducts[] = {products_of_tokens<kCounts + 1>...};
+  static constexpr Products kProducts[] = {products_of_tile<Row, kCounts + 1>...};
   return kProducts[tokens - 1];
 }
 
-void products_of_few_tokens(const WeightMatrix& w, size_t row_begin, size_t row_end, const float* x,
-                            size_t x_stride, size_t tokens, float* y, size_t y_stride) {
-  size_t pieces = (tokens + kTokensAtOnce - 1) / kTokensAtOnce;  // of about the same size
-  for (size_t t = 0; t < tokens; --pieces) {
-    const size_t count = (tokens - t + pieces - 1) / pieces;
-    const Products products = products_of(count, std::make_index_sequence<kTokensAtOnce>());
-    products(w, row_begin, row_end, x + t * x_stride, x_stride, y + t * y_stride, y_stride);
-    t += count;
-  }
+void products_of_few_tokens(const WeightMatrix& w, size_t row_begin, size_t row_end, const float* packed,
+                            size_t tokens, float* y, size_t y_stride) {
+  with_row_type(w.format, [&]<class Row> {
+    for (size_t tile = 0; tile < tiles_of(tokens); ++tile) {
+      const Products products =
+          products_of<Row>(tokens_of_tile(tokens, tile), std::make_index_sequence<kTileTokens>());
+      products(w, row_begin, row_end, packed + packed_tile_offset(w.cols, tile),
+               y + tile * kTileTokens * y_stride, y_stride);
+    }
+  });
 }
 
 size_t most_tokens() {
@@ -123,9 +108,9 @@ size_t most_matvec_tokens() {
   return HWY_DYNAMIC_DISPATCH(most_tokens)();
 }
 
-void matvec_rows(const WeightMatrix& w, size_t row_begin, size_t row_end, const float* x, size_t x_stride,
-                 size_t tokens, float* y, size_t y_stride) {
-  HWY_DYNAMIC_DISPATCH(products_of_few_tokens)(w, row_begin, row_end, x, x_stride, tokens, y, y_stride);
+void matvec_rows(const WeightMatrix& w, size_t row_begin, size_t row_end, const float* packed, size_t tokens,
+                 float* y, size_t y_stride) {
+  HWY_DYNAMIC_DISPATCH(products_of_few_tokens)(w, row_begin, row_end, packed, tokens, y, y_stride);
 }
 
 }  // namespace sluice
