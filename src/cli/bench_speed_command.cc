@@ -68,7 +68,7 @@ class SpeedBench {
     const LoadedModel& loaded = engine_->loaded();
     SLUICE_ASSIGN(const EngineOptions options, engine_options(options_.model));
     return measure_rates(loaded.checkpoint, loaded.expert_storage.catalog(), options.reader,
-                         engine_->threads(), {.cancel = cancel});
+                         engine_->threads(), {.cancel = cancel}, loaded.dense_bytes.bytes());
   }
 
   Result<SpeedRun> measure(const std::stop_token& cancel) {

@@ -22,6 +22,7 @@ constexpr auto kMeasureFor = std::chrono::milliseconds(100);
 // Larger than caches, so that weights come from memory as they do in a model.
 constexpr uint32_t kProbeRows = 32768;
 constexpr uint32_t kProbeCols = 4096;
+constexpr uint64_t kBeyondCachesBytes = 256 << 20;
 
 struct HitPoint {
   double share;
@@ -104,7 +105,8 @@ double memory_rate(ThreadPool& pool, std::span<const std::byte> bytes) {
 }
 
 Result<MachineRates> measure_rates(const Checkpoint& checkpoint, const ExpertCatalog& catalog,
-                                   ReaderKind reader, size_t threads, const ProbeOptions& probe) {
+                                   ReaderKind reader, size_t threads, const ProbeOptions& probe,
+                                   std::span<const std::byte> resident) {
   MachineRates rates;
   std::vector<FileSpec> files;
   for (const auto& path : checkpoint.files()) {
@@ -120,7 +122,7 @@ Result<MachineRates> measure_rates(const Checkpoint& checkpoint, const ExpertCat
   std::memset(memory.data(), 0x7f, memory.size_bytes());  // scales of 1, codes of -6 and 6
   ThreadPool pool(threads);
   rates.kernels = kernel_rate(pool, memory.bytes());
-  rates.memory = memory_rate(pool, memory.bytes());
+  rates.memory = memory_rate(pool, resident.size() >= kBeyondCachesBytes ? resident : memory.bytes());
   return rates;
 }
 

@@ -51,8 +51,11 @@ TokenCost expected_cost(const TokenWork& work, const MachineRates& rates, double
 double memory_rate(ThreadPool& pool, std::span<const std::byte> bytes);
 
 // Measures for about half a second, with the checkpoint's own experts; `probe` says how their disk is read.
-// kNotFound when a file has gone; errors as probe_files (storage/read_probe.h).
+// Memory's rate is that of reading `resident`, a model's weights, if caches cannot hold them: a probe's own
+// memory is smaller, so that part of it may come from a cache. kNotFound when a file has gone; errors as
+// probe_files (storage/read_probe.h).
 Result<MachineRates> measure_rates(const Checkpoint& checkpoint, const ExpertCatalog& catalog,
-                                   ReaderKind reader, size_t threads, const ProbeOptions& probe);
+                                   ReaderKind reader, size_t threads, const ProbeOptions& probe,
+                                   std::span<const std::byte> resident = {});
 
 }  // namespace sluice
