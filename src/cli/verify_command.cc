@@ -64,6 +64,8 @@ nlohmann::ordered_json as_json(const VerifyReport& report) {
                               {"numerics", numerics_name(report.numerics)},
                               {"mean_error_bound", error_bounds(report.numerics).mean},
                               {"largest_error_bound", error_bounds(report.numerics).largest},
+                              {"near", report.near()},
+                              {"ties", report.ties()},
                               {"rows", nlohmann::ordered_json::array()}};
   for (const VerifyRow& row : report.rows) {
     json["rows"].push_back({{"case", row.subject},
@@ -71,6 +73,8 @@ nlohmann::ordered_json as_json(const VerifyReport& report) {
                             {"quantity", row.quantity},
                             {"compared", row.compared},
                             {"different", row.different},
+                            {"near", row.near},
+                            {"ties", row.ties},
                             {"mean_error", row.mean_error},
                             {"largest_error", row.largest_error},
                             {"bounded", row.bounded},

@@ -32,6 +32,21 @@ TEST(VerifyTable, SaysWhatIsBeyondAndWhatOnlyInforms) {
   EXPECT_THAT(verify_line(row, plain), Not(HasSubstr("BEYOND")));
 }
 
+TEST(VerifyTable, SaysHowManyChoicesWereNearAndHowManyWentOtherwise) {
+  const Output plain = Output::none();
+  VerifyReport report;
+  report.numerics = Numerics::kFast;
+  report.rows = {{.subject = "short", .schedule = "whole", .quantity = "experts", .compared = 90}};
+  EXPECT_THAT(verify_line(report.rows[0], plain), Not(HasSubstr("of")));
+  EXPECT_THAT(verify_verdict(report, plain), Not(HasSubstr("too near")));
+  report.rows[0].near = 12;
+  report.rows[0].ties = 3;
+  EXPECT_THAT(verify_line(report.rows[0], plain), HasSubstr(" 3 of 12 "));
+  report.rows.push_back(report.rows[0]);
+  EXPECT_THAT(verify_verdict(report, plain), HasSubstr("; ties: 6 of 24 choices too near to tell)"));
+  EXPECT_THAT(verify_verdict(report, plain), StartsWith("PASS"));
+}
+
 TEST(VerifyTable, EndsWithPassOrFail) {
   const Output plain = Output::none();
   VerifyReport report;

@@ -145,7 +145,8 @@ class MXFP4Groups {
  public:
   MXFP4Groups(const WeightMatrix& w, size_t row)
       : codes_(reinterpret_cast<const uint8_t*>(w.values) + row * w.cols / 2),
-        scales_(reinterpret_cast<const uint8_t*>(w.scales) + row * (w.cols / kMXFP4BlockSize)) {}
+        scales_(reinterpret_cast<const uint8_t*>(w.scales) + row * (w.cols / kMXFP4BlockSize)),
+        cols_to_end_((w.rows - row) * size_t{w.cols}) {}
 
   HWY_INLINE MXFP4Group whole(size_t g) const {
     uint32_t scales;
@@ -153,8 +154,19 @@ class MXFP4Groups {
     return {codes_ + g * kMXFP4GroupBytes, scales};
   }
 
-  // The row's last `blocks` < 4 blocks, copied to `codes` with zeros behind them.
-  MXFP4Group rest(size_t g, size_t blocks, uint8_t (&codes)[kMXFP4GroupBytes]) const {
+  // The row's last `blocks` < 4 blocks. What is behind them are the next rows' codes, which meet activations
+  // that are zeros; but a scale there could be NaN. At the end of the matrix they are copied to `codes`, with
+  // zeros behind them: for all rows that took a third of the time of products with 64 columns.
+  HWY_INLINE MXFP4Group rest(size_t g, size_t blocks, uint8_t (&codes)[kMXFP4GroupBytes]) const {
+    if (kGroupCols * (g + 1) <= cols_to_end_) {
+      const MXFP4Group group = whole(g);
+      return {group.codes, group.scales & ((uint32_t{1} << 8 * blocks) - 1)};
+    }
+    return copied(g, blocks, codes);
+  }
+
+ private:
+  HWY_NOINLINE MXFP4Group copied(size_t g, size_t blocks, uint8_t (&codes)[kMXFP4GroupBytes]) const {
     uint32_t scales = 0;
     std::memset(codes, 0, sizeof(codes));
     std::memcpy(codes, codes_ + g * kMXFP4GroupBytes, blocks * kMXFP4BlockSize / 2);
@@ -162,9 +174,9 @@ class MXFP4Groups {
     return {codes, scales};
   }
 
- private:
   const uint8_t* codes_;
   const uint8_t* scales_;
+  size_t cols_to_end_;  // of the matrix, from the row's first
 };
 
 }  // namespace sluice::HWY_NAMESPACE

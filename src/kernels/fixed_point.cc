@@ -42,21 +42,36 @@ BlockScale scale_of_block(const float* x) {
   return {32767.0F / magnitude, magnitude * (1 / (32767.0F * kMXFP4One))};
 }
 
+// integers [kGroupCols], column after column.
+void store_integers(const int16_t* integers, FixedGroup& group) {
+#if HWY_TARGET == HWY_SCALAR
+  for (size_t m = 0; m < 32; ++m) {
+    for (size_t k = 0; k < 4; ++k) group.values[k][m] = integers[4 * m + k];
+  }
+#else
+  const ShortTag shorts;
+  for (size_t m = 0; m < 32; m += hn::Lanes(shorts)) {
+    Shorts values[4];
+    hn::LoadInterleaved4(shorts, integers + 4 * m, values[0], values[1], values[2], values[3]);
+    for (size_t k = 0; k < 4; ++k) hn::Store(values[k], shorts, group.values[k] + m);
+  }
+#endif
+}
+
 void round_group(const float* x, FixedGroup& group) {
   const FloatTag floats;
-  const hn::RebindToSigned<FloatTag> integers_tag;
-  alignas(64) int32_t integers[kGroupCols];
+  const hn::Rebind<int16_t, FloatTag> shorts;
+  alignas(64) int16_t integers[kGroupCols];
   for (size_t block = 0; block < kBlocksPerGroup; ++block) {
     const size_t first = block * kMXFP4BlockSize;
     const BlockScale scale = scale_of_block(x + first);
     const auto factor = hn::Set(floats, scale.to_integer);
     for (size_t i = first; i < first + kMXFP4BlockSize; i += kPartLanes)
-      hn::Store(hn::NearestInt(hn::Mul(hn::LoadU(floats, x + i), factor)), integers_tag, integers + i);
+      hn::Store(hn::DemoteTo(shorts, hn::NearestInt(hn::Mul(hn::LoadU(floats, x + i), factor))), shorts,
+                integers + i);
     std::fill_n(group.scales + 4 * block, 4, scale.scale);
   }
-  for (size_t m = 0; m < 32; ++m) {
-    for (size_t k = 0; k < 4; ++k) group.values[k][m] = static_cast<int16_t>(integers[4 * m + k]);
-  }
+  store_integers(integers, group);
 }
 
 void round_row(const float* x, size_t cols, FixedGroup* groups) {

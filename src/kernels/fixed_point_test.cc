@@ -186,6 +186,33 @@ TEST(FixedPoint, InfinityAndNanStayWhatNoNumberIs) {
   }
 }
 
+// A row that does not fill its last group is followed by the next row's codes and scales.
+TEST(FixedPoint, AScaleThatIsNanStaysInItsRow) {
+  constexpr uint32_t kRows = 6;
+  for (const uint32_t cols : {32U, 64U, 96U, 160U}) {
+    const Stored stored = random_matrix(kRows, cols);
+    Stored damaged = random_matrix(kRows, cols);
+    const size_t blocks = cols / 32;
+    for (const size_t row : {1U, 3U, 5U}) {
+      for (size_t b = 0; b < blocks; ++b) damaged.scales[row * blocks + b] = std::byte{255};
+    }
+    for (const size_t tokens : {1U, 2U, 9U}) {
+      const auto fixed = rounded(random_tokens(tokens, cols), tokens, cols);
+      std::vector<float> expected(tokens * kRows);
+      std::vector<float> y(tokens * kRows);
+      fixed_matmul_rows(stored.matrix, 0, kRows, fixed.data(), tokens, expected.data(), kRows);
+      fixed_matmul_rows(damaged.matrix, 0, kRows, fixed.data(), tokens, y.data(), kRows);
+      for (size_t i = 0; i < y.size(); ++i) {
+        if (i % kRows % 2 == 0) {
+          EXPECT_EQ(y[i], expected[i]) << cols << " columns, " << i;
+        } else {
+          EXPECT_FALSE(std::isfinite(y[i])) << cols << " columns, " << i;
+        }
+      }
+    }
+  }
+}
+
 TEST(FixedPoint, AScaleThatIsNanIsNoNumberAndTheSmallestOneIsExact) {
   Stored stored = random_matrix(2, 128);
   stored.scales.assign(stored.scales.size(), std::byte{0});  // 2^-127

@@ -142,22 +142,48 @@ void follow_script(const ForwardContext& context, uint32_t layer, const Batch& b
   }
 }
 
+// What a batch was routed by, when somebody looks; hash layers have nothing to show.
+class ObservedScores {
+ public:
+  ObservedScores(const Batch& batch, size_t experts)
+      : experts_(experts), plain_(batch.is_observed() ? batch.rows() * experts : 0), biased_(plain_.size()) {}
+
+  RouterScores destination() { return {plain_.data(), biased_.data()}; }
+  bool empty() const { return plain_.empty(); }
+  std::span<const float> plain(size_t row) const {
+    return std::span(plain_).subspan(row * experts_, experts_);
+  }
+  std::span<const float> biased(size_t row) const {
+    return std::span(biased_).subspan(row * experts_, experts_);
+  }
+
+ private:
+  size_t experts_;
+  std::vector<float> plain_;
+  std::vector<float> biased_;
+};
+
 // Routes the batch, and shows observers how.
 Routing route_observed(const ForwardContext& context, const RouterWeights& router, uint32_t layer,
                        const float* x, const Batch& batch) {
   const PartTimer timer(context, PassPart::kRouting, layer);
   const size_t k = context.config.num_experts_per_tok;
-  const size_t expert_count = context.config.n_routed_experts;
-  std::vector<float> scores(batch.is_observed() ? batch.rows() * expert_count : 0);
-  const Routing routing = route(context, router, x, batch, scores.empty() ? nullptr : scores.data());
+  ObservedScores scores(batch, context.config.n_routed_experts);
+  const RouterScores shown = scores.destination();
+  const Routing routing = route(context, router, x, batch, scores.empty() ? nullptr : &shown);
   if (context.script != nullptr) follow_script(context, layer, batch, routing);
   for (size_t row = 0; row < batch.rows(); ++row) {
     ForwardObserver* const observer = batch.observer(row);
     if (observer == nullptr) continue;
     const uint64_t position = batch.position(row);
-    if (!router.table)
-      observer->on_scores(layer, position, {scores.data() + row * expert_count, expert_count});
-    observer->on_experts(layer, position, {routing.experts + row * k, k}, {routing.weights + row * k, k});
+    const std::span experts(routing.experts + row * k, k);
+    const std::span weights(routing.weights + row * k, k);
+    if (!router.table) {
+      observer->on_scores(layer, position, scores.biased(row));
+      if (observer->revise_experts(layer, position, scores.biased(row), experts))
+        weigh_experts(context.config, scores.plain(row), experts, weights);
+    }
+    observer->on_experts(layer, position, experts, weights);
   }
   return routing;
 }

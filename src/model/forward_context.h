@@ -27,7 +27,7 @@ enum class PassPart {
 inline constexpr size_t kPassParts = 6;
 
 // Looks into a forward pass: for `verify`, routing traces and tests. Called on the thread that runs the pass,
-// once per token and layer; the spans end with the call.
+// once per token and layer; the spans end with the call. It changes nothing, but for revise_experts.
 class ForwardObserver {
  public:
   virtual ~ForwardObserver() = default;
@@ -35,6 +35,11 @@ class ForwardObserver {
   // sooner. Before on_experts of the same token and layer; not for hash layers, which choose by the token's
   // id.
   virtual void on_scores(uint32_t layer, uint64_t position, std::span<const float> scores);
+  // May put others in the place of the experts [k] that the router chose by `scores`, which are on_scores';
+  // true when it did: weights then follow from the new ones, whose order is that of their outputs' sum.
+  // Between on_scores and on_experts. Ids must be below the number of scores.
+  virtual bool revise_experts(uint32_t layer, uint64_t position, std::span<const float> scores,
+                              std::span<uint32_t> experts);
   // The experts chosen, in the router's order, and their weights. A hash layer may name one twice.
   virtual void on_experts(uint32_t layer, uint64_t position, std::span<const uint32_t> experts,
                           std::span<const float> weights);

@@ -76,6 +76,44 @@ TEST(Model, StreamsHaveTheSameBitsHoweverTokensAreCutAndComputed) {
   }
 }
 
+// Lists the router's experts the other way round.
+class ReversingObserver : public ForwardObserver {
+ public:
+  bool revise_experts(uint32_t, uint64_t, std::span<const float> scores,
+                      std::span<uint32_t> experts) override {
+    EXPECT_GE(scores[experts.front()], scores[experts.back()]);
+    std::ranges::reverse(experts);
+    ++revised;
+    return true;
+  }
+  void on_experts(uint32_t, uint64_t, std::span<const uint32_t> experts,
+                  std::span<const float> weights) override {
+    EXPECT_EQ(experts.size(), weights.size());
+    if (weights.back() > weights.front()) ++ascending;
+  }
+
+  size_t revised = 0;
+  size_t ascending = 0;  // the largest weight last
+};
+
+// Each expert keeps its weight, so that only the order of a sum changes.
+TEST(Model, RevisedExpertsAreWeighedAnew) {
+  SyntheticModel opened({});
+  Model& model = *opened.model;
+  const auto ids = ids_of(model, 12);
+  SequenceState state = new_state(model, 12);
+  const auto expected = streams_of(model, state, ids, 12);
+  ReversingObserver observer;
+  SequenceState revised_state = new_state(model, 12);
+  std::vector<float> streams(expected.size());
+  ASSERT_TRUE(model.extend(revised_state, ids, streams.data(), &observer).has_value());
+  EXPECT_GT(observer.revised, 0U);
+  EXPECT_GT(observer.ascending, 0U);
+  EXPECT_FALSE(same_bits(streams, expected));
+  for (size_t i = 0; i < streams.size(); ++i)
+    ASSERT_NEAR(streams[i], expected[i], 1e-4 * (1 + std::abs(expected[i]))) << i;
+}
+
 TEST(Model, LogitsDoNotDependOnHowManyAreAskedForAtOnce) {
   SyntheticModel opened({});
   Model& model = *opened.model;

@@ -44,8 +44,16 @@ void choose_by_score(const RouterWeights& weights, std::span<const float> scores
 
 }  // namespace
 
+void weigh_experts(const ModelConfig& config, std::span<const float> scores,
+                   std::span<const uint32_t> experts, std::span<float> weights) {
+  float total = 0;
+  for (const uint32_t e : experts) total += scores[e];
+  const float scale = static_cast<float>(config.routed_scaling_factor) / total;
+  for (size_t rank = 0; rank < experts.size(); ++rank) weights[rank] = scores[experts[rank]] * scale;
+}
+
 Routing route(const ForwardContext& context, const RouterWeights& weights, const float* x, const Batch& batch,
-              float* biased_scores) {
+              const RouterScores* shown) {
   const ModelConfig& config = context.config;
   const size_t k = config.num_experts_per_tok;
   const size_t expert_count = config.n_routed_experts;
@@ -65,13 +73,10 @@ Routing route(const ForwardContext& context, const RouterWeights& weights, const
         }
       } else {
         choose_by_score(weights, token_scores, experts,
-                        biased_scores == nullptr ? nullptr : biased_scores + t * expert_count);
+                        shown == nullptr ? nullptr : shown->biased + t * expert_count);
       }
-      float total = 0;
-      for (const uint32_t e : experts) total += token_scores[e];
-      const float scale = static_cast<float>(config.routed_scaling_factor) / total;
-      for (size_t rank = 0; rank < k; ++rank)
-        routing.weights[t * k + rank] = token_scores[experts[rank]] * scale;
+      if (shown != nullptr) std::ranges::copy(token_scores, shown->plain + t * expert_count);
+      weigh_experts(config, token_scores, experts, {routing.weights + t * k, k});
     }
   });
   return routing;

@@ -39,6 +39,19 @@ class Verifies(ProgramTest):
         self.assertEqual((found["numerics"], found["mean_error_bound"]), ("fast", 1e-3))
         self.error_of("verify", "-m", VARIANT, "--reference", VARIANT, "--numerics", "quick", code=2)
 
+    def test_ties_are_counted(self):
+        folder = REFERENCE / "variants/variant-pro"
+        verify = ("verify", "-m", folder, "--reference", folder / "reference.safetensors")
+        found = json.loads(self.run_program(*verify, "--numerics", "fast", "--json").stdout)
+        self.assertTrue(found["within"])
+        experts = [row for row in found["rows"] if row["quantity"] == "experts"]
+        self.assertEqual(found["ties"], sum(row["ties"] for row in experts))
+        self.assertGreater(found["ties"], 0)
+        self.assertGreaterEqual(found["near"], found["ties"])
+        table = self.run_program(*verify, "--numerics", "fast").stdout.decode().splitlines()
+        self.assertIn(f"ties: {found['ties']} of {found['near']} choices too near", table[-1])
+        self.assertEqual(json.loads(self.run_program(*verify, "--json").stdout)["ties"], 0)
+
     def test_a_tampered_reference_fails(self):
         path = self.tampered("logits", struct.pack("<f", 100.0))
         table = self.verify(path, code=1).splitlines()

@@ -3,8 +3,11 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <cmath>
 #include <functional>
 #include <limits>
+#include <numeric>
 #include <set>
 
 #include "reference_files.h"
@@ -59,6 +62,148 @@ TEST(FastNumerics, AreWithinAHundredTimesTheBounds) {
   EXPECT_EQ(rows_outside(report), "");
   EXPECT_EQ(error_bounds(Numerics::kFast).mean, 100 * error_bounds(Numerics::kExact).mean);
   EXPECT_EQ(error_bounds(Numerics::kFast).largest, 100 * error_bounds(Numerics::kExact).largest);
+}
+
+// One of variant-pro's choices is nearer than fast numerics' rounding. Were the reference's not taken there,
+// 57 of the 2520 choices would differ and logits by 2e-2.
+TEST(FastNumerics, FollowTheReferenceInATie) {
+  const auto folder = kVariants / "variant-pro";
+  const auto cases = reference_cases(folder / "reference.safetensors", config_of(folder));
+  EngineOptions options = options_for(folder, StreamMode::kResident);
+  options.chunk_tokens = verify_chunk_tokens(cases);
+  options.numerics = Numerics::kFast;
+  const auto loaded = load(options);
+  ASSERT_NE(loaded, nullptr);
+  const VerifyReport report = verify_or_fail(*loaded, cases, {});
+  EXPECT_TRUE(report.within());
+  EXPECT_EQ(rows_outside(report), "");
+  for (const VerifyRow& row : report.rows) {
+    EXPECT_EQ(row.ties, row.quantity == "experts" ? 1U : 0U) << row.schedule;
+    EXPECT_LE(row.ties, row.near) << row.schedule;
+    EXPECT_LT(row.near, 2520U / 100) << row.schedule;
+  }
+  EXPECT_EQ(report.ties(), 5U);
+}
+
+// How nearly a router chose otherwise.
+struct RecordedChoice {
+  uint32_t layer = 0;
+  uint64_t position = 0;
+  uint32_t worst_taken = 0;
+  uint32_t best_left = 0;
+  double gap = 0;  // of their scores, in standard deviations of the token's
+};
+
+// Every choice that was made by scores.
+class ChoiceRecorder : public ForwardObserver {
+ public:
+  explicit ChoiceRecorder(size_t experts_per_token) : k_(experts_per_token) {}
+
+  void on_scores(uint32_t layer, uint64_t position, std::span<const float> scores) override {
+    std::vector<uint32_t> ids(scores.size());
+    std::iota(ids.begin(), ids.end(), 0U);
+    std::ranges::sort(ids, std::greater(), [&](uint32_t id) { return scores[id]; });
+    const double count = static_cast<double>(scores.size());
+    const double mean = std::accumulate(scores.begin(), scores.end(), 0.0) / count;
+    double squares = 0;
+    for (const float score : scores) squares += (score - mean) * (score - mean);
+    const double gap = double{scores[ids[k_ - 1]]} - double{scores[ids[k_]]};
+    choices.push_back({layer, position, ids[k_ - 1], ids[k_], gap / std::sqrt(squares / count)});
+  }
+
+  std::vector<RecordedChoice> choices;
+
+ private:
+  size_t k_;
+};
+
+// The short case of tiny-v4, with a reference that chose otherwise once.
+class OtherwiseChosen : public ::testing::Test {
+ protected:
+  void open(Numerics numerics) {
+    tolerance_ = error_bounds(numerics).mean;
+    cases_ = reference_cases(kTinyV4Reference / "reference.safetensors", config_of(kTinyV4));
+    ASSERT_FALSE(cases_.empty());
+    cases_.resize(1);
+    EngineOptions options = options_for(kTinyV4, StreamMode::kResident);
+    options.chunk_tokens = verify_chunk_tokens(cases_);
+    options.numerics = numerics;
+    loaded_ = load(options);
+    ASSERT_NE(loaded_, nullptr);
+    record_choices();
+  }
+
+  void record_choices() {
+    Model& model = *loaded_->model;
+    ChoiceRecorder recorder(model.config().num_experts_per_tok);
+    auto state = SequenceState::create(model.state_shape(), cases_[0].ids.size());
+    ASSERT_TRUE(state.has_value());
+    std::vector<float> streams(cases_[0].ids.size() * model.streams_width());
+    ASSERT_TRUE(model.extend(*state, cases_[0].ids, streams.data(), &recorder).has_value());
+    choices_ = std::move(recorder.choices);
+    std::ranges::sort(choices_, {}, &RecordedChoice::gap);
+  }
+
+  // The table's rows after the reference has chosen the best expert left instead of the worst one taken.
+  // Layers behind it, which the reference computed from the other choice, are not compared.
+  std::vector<VerifyRow> experts_rows(const RecordedChoice& choice) {
+    auto cases = cases_;
+    Table<int64_t>& experts = cases[0].layers[choice.layer].experts;
+    const auto row = std::span(experts.values).subspan(choice.position * experts.width, experts.width);
+    const auto place = std::ranges::find(row, int64_t{choice.worst_taken});
+    EXPECT_NE(place, row.end());
+    *place = choice.best_left;
+    for (size_t layer = choice.layer + 1; layer < cases[0].layers.size(); ++layer)
+      cases[0].layers[layer].experts = {};
+    auto rows = verify_or_fail(*loaded_, cases, {}).rows;
+    std::erase_if(rows, [](const VerifyRow& one) { return one.quantity != "experts"; });
+    EXPECT_FALSE(rows.empty());
+    return rows;
+  }
+
+  // The nearest choice that is too clear for a tie.
+  RecordedChoice nearest_clear_one() const {
+    const auto clear = std::ranges::upper_bound(choices_, tolerance_, {}, &RecordedChoice::gap);
+    EXPECT_NE(clear, choices_.end());
+    return *clear;
+  }
+
+  double tolerance_ = 0;
+  std::vector<ReferenceCase> cases_;
+  std::unique_ptr<LoadedModel> loaded_;
+  std::vector<RecordedChoice> choices_;  // the nearest first
+};
+
+TEST_F(OtherwiseChosen, BeyondTheToleranceIsOutsideInBothNumerics) {
+  for (const Numerics numerics : {Numerics::kExact, Numerics::kFast}) {
+    open(numerics);
+    const RecordedChoice choice = nearest_clear_one();
+    ASSERT_LT(choice.gap, 10 * error_bounds(Numerics::kFast).mean);  // not clear by much
+    for (const VerifyRow& row : experts_rows(choice)) {
+      EXPECT_EQ(row.different, 1U) << row.schedule;
+      EXPECT_EQ(row.ties, 0U) << row.schedule;
+      EXPECT_FALSE(row.within) << row.schedule;
+    }
+  }
+}
+
+TEST_F(OtherwiseChosen, WithinTheToleranceOfFastNumericsIsATieThere) {
+  open(Numerics::kFast);
+  ASSERT_LT(choices_.front().gap, tolerance_);
+  for (const VerifyRow& row : experts_rows(choices_.front())) {
+    EXPECT_EQ(row.different, 0U) << row.schedule;
+    EXPECT_EQ(row.ties, 1U) << row.schedule;
+    EXPECT_GE(row.near, 1U) << row.schedule;
+  }
+}
+
+TEST_F(OtherwiseChosen, ATieOfFastNumericsIsOutsideInExact) {
+  open(Numerics::kExact);
+  ASSERT_LT(choices_.front().gap, error_bounds(Numerics::kFast).mean);
+  for (const VerifyRow& row : experts_rows(choices_.front())) {
+    EXPECT_EQ(row.different, 1U) << row.schedule;
+    EXPECT_EQ(row.ties, 0U) << row.schedule;
+  }
 }
 
 // The short case of tiny-v4 alone, to be tampered with.
