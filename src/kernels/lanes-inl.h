@@ -155,6 +155,23 @@ HWY_INLINE void slice_part(const float* HWY_RESTRICT x, size_t h, Floats (&slice
 }
 #endif
 
+// `bytes` of a row's codes to a group's, with zeros behind them. In whole vectors where a machine can mask a
+// load: the group is read again in the same ones at once, and would wait for smaller stores.
+template <size_t kGroupBytes>
+HWY_INLINE const uint8_t* copy_rest(const uint8_t* codes, size_t bytes, uint8_t (&copy)[kGroupBytes]) {
+#if HWY_TARGET <= HWY_AVX3
+  const hn::CappedTag<uint8_t, 64> tag;
+  for (size_t at = 0; at < kGroupBytes; at += 64) {
+    const size_t left = at < bytes ? bytes - at : 0;
+    hn::Store(hn::MaskedLoad(hn::FirstN(tag, left), tag, codes + at), tag, copy + at);
+  }
+#else
+  std::memset(copy, 0, kGroupBytes);
+  std::memcpy(copy, codes, bytes);
+#endif
+  return copy;
+}
+
 // ---- rows of weights. group(g) is a whole group, rest(g, cols, copy) one of fewer columns, which are copied
 // to where zeros are. A group's part(h) decodes exactly, without the scale; scale(h), where weights have any,
 // is that of each lane.
@@ -214,8 +231,7 @@ class F32Row {
       : codes_(reinterpret_cast<const uint8_t*>(w.values) + row * w.cols * 4) {}
   HWY_INLINE Group group(size_t g) const { return Group(codes_ + g * kGroupBytes); }
   Group rest(size_t g, size_t cols, uint8_t (&copy)[kGroupBytes]) const {
-    std::memcpy(copy, codes_ + g * kGroupBytes, cols * 4);
-    return Group(copy);
+    return Group(copy_rest(codes_ + g * kGroupBytes, cols * 4, copy));
   }
 
  private:
@@ -249,8 +265,7 @@ class BF16Row {
       : codes_(reinterpret_cast<const uint8_t*>(w.values) + row * w.cols * 2) {}
   HWY_INLINE Group group(size_t g) const { return Group(codes_ + g * kGroupBytes); }
   Group rest(size_t g, size_t cols, uint8_t (&copy)[kGroupBytes]) const {
-    std::memcpy(copy, codes_ + g * kGroupBytes, cols * 2);
-    return Group(copy);
+    return Group(copy_rest(codes_ + g * kGroupBytes, cols * 2, copy));
   }
 
  private:
@@ -347,8 +362,7 @@ class FP8Row {
   }
   HWY_INLINE Group group(size_t g) const { return {codes_ + g * kGroupBytes, kE8M0Values[scales_[g]]}; }
   Group rest(size_t g, size_t cols, uint8_t (&copy)[kGroupBytes]) const {
-    std::memcpy(copy, codes_ + g * kGroupBytes, cols);
-    return {copy, kE8M0Values[scales_[g]]};
+    return {copy_rest(codes_ + g * kGroupBytes, cols, copy), kE8M0Values[scales_[g]]};
   }
 
  private:
@@ -452,10 +466,12 @@ class MXFP4Row {
     return {codes_ + g * kGroupBytes, scales};
   }
   Group rest(size_t g, size_t cols, uint8_t (&copy)[kGroupBytes]) const {
-    uint32_t scales = 0;
-    std::memcpy(copy, codes_ + g * kGroupBytes, cols / 2);
-    std::memcpy(&scales, scales_ + 4 * g, cols / kMXFP4BlockSize);
-    return {copy, scales};
+    uint32_t scales = 0x7f7f7f7f;  // 1, for blocks that there are not
+    for (size_t block = 0; block < cols / kMXFP4BlockSize; ++block) {
+      const size_t bit = 8 * block;
+      scales = (scales & ~(0xffU << bit)) | uint32_t{scales_[4 * g + block]} << bit;
+    }
+    return {copy_rest(codes_ + g * kGroupBytes, cols / 2, copy), scales};
   }
 
  private:

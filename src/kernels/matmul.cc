@@ -40,7 +40,7 @@ void decode_panel(const WeightMatrix& w, size_t row, size_t rows, size_t begin, 
   for (size_t r = 0; r < kTileRows; ++r) {
     const Row weights(w, row + std::min(r, rows - 1));
     for (size_t g = begin; g < end; ++g) {
-      uint8_t rest[Row::kGroupBytes] = {};
+      alignas(64) uint8_t rest[Row::kGroupBytes];
       const auto group = g < whole_groups ? weights.group(g) : weights.rest(g, w.cols % kGroupCols, rest);
       DecodedGroup& decoded = panel[g - begin];
       for (size_t h = 0; h < kParts; ++h) {
@@ -232,11 +232,6 @@ size_t rows_per_task(const WeightMatrix& w, size_t tokens, size_t threads) {
   return std::max<size_t>(1, (share + pieces - 1) / pieces);
 }
 
-void matmul(ThreadPool& pool, const WeightMatrix& w, const float* x, size_t tokens, float* y) {
-  const RowsProduct product{w, 0, w.rows, x, w.cols, y, w.rows};
-  matmul_together(pool, {&product, 1}, tokens);
-}
-
 namespace {
 
 // A product, with its activations packed where all rows share them.
@@ -270,6 +265,13 @@ struct Task {
 };
 
 }  // namespace
+
+void matmul(ThreadPool& pool, const WeightMatrix& w, const float* x, size_t tokens, float* y) {
+  const RowsProduct rows{w, 0, w.rows, x, w.cols, y, w.rows};
+  const SharedProduct product(rows, tokens);
+  pool.parallel_for(w.rows, rows_per_task(w, tokens, pool.threads()),
+                    [&](size_t begin, size_t end) { product.multiply(begin, end); });
+}
 
 void matmul_together(ThreadPool& pool, std::span<const RowsProduct> products, size_t tokens) {
   std::vector<SharedProduct> shared;

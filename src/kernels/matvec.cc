@@ -63,7 +63,7 @@ void products_of_tile(const WeightMatrix& w, size_t row_begin, size_t row_end, c
       add_products<kTokens>(group, x + g * kStep, sums);
     }
     if (rest_cols > 0) {
-      uint8_t copy[Row::kGroupBytes] = {};
+      alignas(64) uint8_t copy[Row::kGroupBytes];
       add_products<kTokens>(row.rest(whole_groups, rest_cols, copy), x + whole_groups * kStep, sums);
     }
     for (size_t t = 0; t < kTokens; ++t) y[t * y_stride + r] = sum_of_lanes(sums[t]);
