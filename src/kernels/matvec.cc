@@ -1,5 +1,6 @@
 #include "kernels/matvec.h"
 
+#include <array>
 #include <utility>
 
 #undef HWY_TARGET_INCLUDE
@@ -14,6 +15,13 @@ namespace {
 
 // Beyond, keeping rows decoded in memory is cheaper than decoding them again from a cache.
 constexpr size_t kMostTokens = kTileTokens == 6 ? 8 : 3;
+
+// Rows at once. One token's go one by one, the way memory has them, so that the machine's own prefetchers see
+// one long stream. With more, each value of x that was loaded is to serve several.
+constexpr size_t rows_at_once(size_t tokens) {
+  return tokens == 1 ? 1 : 4;
+}
+
 // How far ahead weights are fetched. Into the first cache alone, since nothing asks for them again: on the
 // way through the others they would take the place of what is, and arrive later.
 constexpr size_t kPrefetchBytes = 4096;
@@ -43,31 +51,48 @@ HWY_INLINE void add_products(const Group& group, const float* HWY_RESTRICT x,
   }
 }
 
-// y[t * y_stride + r] of a tile of tokens. Rows go one by one, the way memory has them, so that the machine's
-// own prefetchers see one long stream.
+// y[t * y_stride + r] of kRows rows from `row` on and a tile of tokens.
+template <class Row, size_t kRows, size_t kTokens>
+HWY_INLINE void products_of_rows(const WeightMatrix& w, size_t row, const float* x, float* y,
+                                 size_t y_stride) {
+  constexpr size_t kStep = kGroupCols * kTokens;
+  const auto rows = [&]<size_t... r>(std::index_sequence<r...>) {
+    return std::array<Row, kRows>{Row(w, row + r)...};
+  }
+  (std::make_index_sequence<kRows>());
+  Floats sums[kRows][kTokens][kParts];
+  for (auto& tokens : sums) {
+    for (auto& parts : tokens) {
+      for (auto& sum : parts) sum = hn::Zero(FloatTag());
+    }
+  }
+  const size_t whole_groups = w.cols / kGroupCols;
+  for (size_t g = 0; g < whole_groups; ++g) {
+    for (size_t r = 0; r < kRows; ++r) {
+      const auto group = rows[r].group(g);
+      fetch_ahead<Row>(group.codes());
+      add_products<kTokens>(group, x + g * kStep, sums[r]);
+    }
+  }
+  if (const size_t rest_cols = w.cols % kGroupCols; rest_cols > 0) {
+    for (size_t r = 0; r < kRows; ++r) {
+      alignas(64) uint8_t copy[Row::kGroupBytes];
+      add_products<kTokens>(rows[r].rest(whole_groups, rest_cols, copy), x + whole_groups * kStep, sums[r]);
+    }
+  }
+  for (size_t r = 0; r < kRows; ++r) {
+    for (size_t t = 0; t < kTokens; ++t) y[t * y_stride + r] = sum_of_lanes(sums[r][t]);
+  }
+}
+
 template <class Row, size_t kTokens>
 void products_of_tile(const WeightMatrix& w, size_t row_begin, size_t row_end, const float* x, float* y,
                       size_t y_stride) {
-  constexpr size_t kStep = kGroupCols * kTokens;
-  const size_t whole_groups = w.cols / kGroupCols;
-  const size_t rest_cols = w.cols % kGroupCols;
-  for (size_t r = row_begin; r < row_end; ++r) {
-    const Row row(w, r);
-    Floats sums[kTokens][kParts];
-    for (auto& parts : sums) {
-      for (auto& sum : parts) sum = hn::Zero(FloatTag());
-    }
-    for (size_t g = 0; g < whole_groups; ++g) {
-      const auto group = row.group(g);
-      fetch_ahead<Row>(group.codes());
-      add_products<kTokens>(group, x + g * kStep, sums);
-    }
-    if (rest_cols > 0) {
-      alignas(64) uint8_t copy[Row::kGroupBytes];
-      add_products<kTokens>(row.rest(whole_groups, rest_cols, copy), x + whole_groups * kStep, sums);
-    }
-    for (size_t t = 0; t < kTokens; ++t) y[t * y_stride + r] = sum_of_lanes(sums[t]);
-  }
+  constexpr size_t kRows = rows_at_once(kTokens);
+  size_t row = row_begin;
+  for (; row + kRows <= row_end; row += kRows)
+    products_of_rows<Row, kRows, kTokens>(w, row, x, y + row, y_stride);
+  for (; row < row_end; ++row) products_of_rows<Row, 1, kTokens>(w, row, x, y + row, y_stride);
 }
 
 using Products = void (*)(const WeightMatrix&, size_t, size_t, const float*, float*, size_t);
