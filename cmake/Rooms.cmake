@@ -24,6 +24,19 @@ if(SLUICE_FUZZ)
   target_compile_options(sluice_options INTERFACE -fsanitize=fuzzer-no-link)
 endif()
 
+# With CMAKE_UNITY_BUILD sources are compiled some at a time, for GCC reads the headers of each for seconds and compiles what
+# they define anew. (A precompiled header saved little: to load its 157 MB took a source of a test 3 s.) Tests are
+# grouped in all builds that ./dev test makes; rooms under sanitizers only, so that `release` proves that each source
+# includes what it uses, and compiles one after a change of one. Names in anonymous namespaces differ within a room for
+# this, and within its tests.
+add_library(sluice_grouped INTERFACE)
+# A local name may be one of another file's; builds of single sources keep the warnings.
+target_compile_options(sluice_grouped INTERFACE -Wno-shadow $<$<CXX_COMPILER_ID:GNU>:-Wno-subobject-linkage>)
+function(sluice_group_sources target)
+  set_target_properties(${target} PROPERTIES UNITY_BUILD_BATCH_SIZE 16)
+  target_link_libraries(${target} PRIVATE $<$<BOOL:${CMAKE_UNITY_BUILD}>:sluice_grouped>)
+endfunction()
+
 # sluice_room(<room> SOURCES <file>... [PUBLIC <target>...] [PRIVATE <target>...])
 #   PUBLIC   what the room's headers need; whoever lists the room may include it too
 #   PRIVATE  what only its sources need
@@ -36,25 +49,46 @@ function(sluice_room room)
   add_library(sluice_${room} STATIC ${ROOM_SOURCES})
   target_include_directories(sluice_${room} PUBLIC ${view})
   target_link_libraries(sluice_${room} PUBLIC ${ROOM_PUBLIC} PRIVATE ${ROOM_PRIVATE} sluice_options)
+  if(SLUICE_SANITIZE)
+    sluice_group_sources(sluice_${room})
+  else()
+    set_target_properties(sluice_${room} PROPERTIES UNITY_BUILD OFF)
+  endif()
 endfunction()
 
-# sluice_test(<name> SOURCES <file>... LINK <target>...)
+# sluice_test(<name> SOURCES <file>... LINK <target>... [COST <number>])
 # One GoogleTest program; every test in it becomes a CTest test, named "<name>.<Suite>.<Test>" and labelled with
-# the folder that declares it (`ctest -L storage`).
+# the folder that declares it (`ctest -L storage`). Under sanitizers every suite becomes one, "<name>.<Suite>".
+#   COST  tests of a higher one start earlier: long ones at the end would leave cores idle
 function(sluice_test name)
   if(NOT SLUICE_TESTS)
     return()
   endif()
-  cmake_parse_arguments(TEST "" "" "SOURCES;LINK" ${ARGN})
+  cmake_parse_arguments(TEST "" "COST" "SOURCES;LINK" ${ARGN})
   add_executable(${name} ${TEST_SOURCES})
   # Compiled more often than run. At -Og GCC 12 takes std::stop_source's constructor for a use of itself.
   target_compile_options(${name} PRIVATE $<$<CONFIG:RelWithDebInfo>:-Og>
                                          $<$<CXX_COMPILER_ID:GNU>:-Wno-maybe-uninitialized>)
   target_link_libraries(${name} PRIVATE ${TEST_LINK} GTest::gtest GTest::gmock GTest::gtest_main sluice_options)
   target_compile_definitions(${name} PRIVATE SLUICE_SOURCE_DIR="${PROJECT_SOURCE_DIR}")
+  sluice_group_sources(${name})
   cmake_path(GET CMAKE_CURRENT_SOURCE_DIR FILENAME folder)
-  gtest_discover_tests(${name} TEST_PREFIX ${name}. DISCOVERY_MODE PRE_TEST DISCOVERY_TIMEOUT 60
-                       PROPERTIES TIMEOUT 600 LABELS ${folder})
+  set(properties TIMEOUT 900 LABELS ${folder} COST 0${TEST_COST})
+  if(SLUICE_SANITIZE)
+    sluice_discover_suites(${name} "${properties}")
+  else()
+    gtest_discover_tests(${name} TEST_PREFIX ${name}. DISCOVERY_MODE PRE_TEST DISCOVERY_TIMEOUT 60
+                         PROPERTIES ${properties})
+  endif()
+endfunction()
+
+# Makes a test of every suite of a program when ctest starts. A suite's tests share what they set up (whole models), and a
+# program under sanitizers, which takes 0.2 s to start, starts once for all of them; that tests pass alone as well, and in
+# which one something went wrong, `release` shows.
+function(sluice_discover_suites name properties)
+  file(GENERATE OUTPUT ${CMAKE_CURRENT_BINARY_DIR}/${name}_suites.cmake CONTENT
+    "include([==[${PROJECT_SOURCE_DIR}/cmake/AddSuites.cmake]==])\nsluice_add_suites(${name} [==[$<TARGET_FILE:${name}>]==] \"${properties}\")\n")
+  set_property(DIRECTORY APPEND PROPERTY TEST_INCLUDE_FILES ${CMAKE_CURRENT_BINARY_DIR}/${name}_suites.cmake)
 endfunction()
 
 # sluice_fuzzer(<name> SOURCES <file>... LINK <target>...)

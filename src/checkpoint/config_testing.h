@@ -1,6 +1,7 @@
 // For tests only: the configuration of models/tiny-v4 in both spellings, to be broken one key at a time.
 #pragma once
 
+#include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 #include <string>
 
@@ -8,6 +9,8 @@
 #include "checkpoint/safetensors_testing.h"
 
 namespace sluice::testing {
+
+using namespace ::testing;  // tests say testing:: for GoogleTest's names too
 
 inline nlohmann::json tiny_config() {
   return nlohmann::json::parse(read_whole(SLUICE_SOURCE_DIR "/models/tiny-v4/config.json"));

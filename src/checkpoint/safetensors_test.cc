@@ -19,7 +19,7 @@ using ::testing::HasSubstr;
 
 constexpr uint64_t kPlentyBytes = 1'000'000;
 
-Result<std::vector<TensorInfo>> parse(const std::string& header, uint64_t data_bytes = kPlentyBytes) {
+Result<std::vector<TensorInfo>> parse_header(const std::string& header, uint64_t data_bytes = kPlentyBytes) {
   return parse_safetensors_header(header, {"shard.safetensors", 7, 8 + header.size() + data_bytes});
 }
 
@@ -29,8 +29,8 @@ std::string one_tensor(const std::string& shape, const std::string& offsets) {
 }
 
 // The message of a refusal, which must be kCorrupt and name the file; empty when nothing was refused.
-std::string refusal(const std::string& header, uint64_t data_bytes = kPlentyBytes) {
-  const auto parsed = parse(header, data_bytes);
+std::string header_refusal(const std::string& header, uint64_t data_bytes = kPlentyBytes) {
+  const auto parsed = parse_header(header, data_bytes);
   if (parsed) return "";
   EXPECT_EQ(parsed.error().code, ErrorCode::kCorrupt);
   EXPECT_THAT(parsed.error().message, HasSubstr("shard.safetensors: "));
@@ -45,7 +45,7 @@ std::string read_refusal(const std::filesystem::path& path) {
 TEST(SafetensorsHeader, ListsTensorsInFileOrderWithOffsetsFromTheStartOfTheFile) {
   const std::string header =
       R"({"b":{"dtype":"BF16","shape":[2,3],"data_offsets":[8,20]},"c":{"dtype":"I64","shape":[],"data_offsets":[0,8]}})";
-  const auto tensors = parse(header, 20);
+  const auto tensors = parse_header(header, 20);
   ASSERT_TRUE(tensors) << tensors.error().message;
   const uint64_t data = 8 + header.size();
   EXPECT_EQ(*tensors, (std::vector<TensorInfo>{{"c", DType::kI64, {}, {7, data, 8}},
@@ -71,57 +71,57 @@ TEST(SafetensorsHeader, ReadsEveryStoredTypeOfTheReferenceOutputs) {
 }
 
 TEST(SafetensorsHeader, AcceptsSpacesAfterTheHeader) {
-  const auto tensors = parse(one_tensor("[2]", "[0,8]") + "    ", 8);
+  const auto tensors = parse_header(one_tensor("[2]", "[0,8]") + "    ", 8);
   ASSERT_TRUE(tensors) << tensors.error().message;
   EXPECT_EQ(tensors->size(), 1u);
 }
 
 TEST(SafetensorsHeader, AcceptsNoTensors) {
-  EXPECT_EQ(refusal("{}", 0), "");
-  EXPECT_EQ(refusal(R"({"__metadata__":{}})", 0), "");
+  EXPECT_EQ(header_refusal("{}", 0), "");
+  EXPECT_EQ(header_refusal(R"({"__metadata__":{}})", 0), "");
 }
 
 TEST(SafetensorsHeader, AcceptsEmptyTensorsAnywhere) {
-  EXPECT_EQ(refusal(R"({"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]},
+  EXPECT_EQ(header_refusal(R"({"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]},
                         "e":{"dtype":"F32","shape":[0,5],"data_offsets":[4,4]},
                         "f":{"dtype":"F32","shape":[0],"data_offsets":[8,8]}})",
-                    8),
+                           8),
             "");
 }
 
 TEST(SafetensorsHeader, AcceptsGapsAndBytesAfterTheLastTensor) {
-  EXPECT_EQ(refusal(one_tensor("[2]", "[40,48]"), 100), "");
+  EXPECT_EQ(header_refusal(one_tensor("[2]", "[40,48]"), 100), "");
 }
 
 TEST(SafetensorsHeader, DropsMetadataButChecksIt) {
-  const auto tensors = parse(R"({"__metadata__":{"format":"pt"}})");
+  const auto tensors = parse_header(R"({"__metadata__":{"format":"pt"}})");
   ASSERT_TRUE(tensors);
   EXPECT_TRUE(tensors->empty());
-  EXPECT_THAT(refusal(R"({"__metadata__":[]})"), HasSubstr("__metadata__ is array"));
-  EXPECT_THAT(refusal(R"({"__metadata__":{"step":3}})"), HasSubstr("\"step\" is number"));
+  EXPECT_THAT(header_refusal(R"({"__metadata__":[]})"), HasSubstr("__metadata__ is array"));
+  EXPECT_THAT(header_refusal(R"({"__metadata__":{"step":3}})"), HasSubstr("\"step\" is number"));
 }
 
 TEST(SafetensorsHeader, RejectsWhatIsNotAHeader) {
-  EXPECT_THAT(refusal(""), HasSubstr("does not begin with a brace"));
-  EXPECT_THAT(refusal(" {}"), HasSubstr("does not begin with a brace"));
-  EXPECT_THAT(refusal("{\"a\""), HasSubstr("not valid JSON"));
-  EXPECT_THAT(refusal(R"({"a":3})"), HasSubstr("tensor a is number; an object was expected"));
+  EXPECT_THAT(header_refusal(""), HasSubstr("does not begin with a brace"));
+  EXPECT_THAT(header_refusal(" {}"), HasSubstr("does not begin with a brace"));
+  EXPECT_THAT(header_refusal("{\"a\""), HasSubstr("not valid JSON"));
+  EXPECT_THAT(header_refusal(R"({"a":3})"), HasSubstr("tensor a is number; an object was expected"));
 }
 
 TEST(SafetensorsHeader, RejectsNamesThatStandTwice) {
-  EXPECT_THAT(refusal(R"({"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},
+  EXPECT_THAT(header_refusal(R"({"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},
                           "a":{"dtype":"F32","shape":[1],"data_offsets":[4,8]}})"),
               HasSubstr("\"a\" stands twice"));
-  EXPECT_THAT(refusal(R"({"a":{"dtype":"F32","dtype":"F32","shape":[1],"data_offsets":[0,4]}})"),
+  EXPECT_THAT(header_refusal(R"({"a":{"dtype":"F32","dtype":"F32","shape":[1],"data_offsets":[0,4]}})"),
               HasSubstr("\"dtype\" stands twice"));
 }
 
 TEST(SafetensorsHeader, RejectsDeepNesting) {
-  EXPECT_THAT(refusal("{\"a\":" + std::string(1'000'000, '[')), HasSubstr("levels deep"));
+  EXPECT_THAT(header_refusal("{\"a\":" + std::string(1'000'000, '[')), HasSubstr("levels deep"));
 }
 
 TEST(SafetensorsHeader, NamesTheTensorOfAnUnknownType) {
-  const auto parsed = parse(R"({"x.weight":{"dtype":"F4","shape":[2],"data_offsets":[0,1]}})");
+  const auto parsed = parse_header(R"({"x.weight":{"dtype":"F4","shape":[2],"data_offsets":[0,1]}})");
   ASSERT_FALSE(parsed);
   EXPECT_EQ(parsed.error().code, ErrorCode::kUnsupported);
   EXPECT_THAT(parsed.error().message,
@@ -129,53 +129,56 @@ TEST(SafetensorsHeader, NamesTheTensorOfAnUnknownType) {
 }
 
 TEST(SafetensorsHeader, RejectsMissingAndMistypedFields) {
-  EXPECT_THAT(refusal(R"({"a":{"shape":[1],"data_offsets":[0,4]}})"), HasSubstr("tensor a has no \"dtype\""));
-  EXPECT_THAT(refusal(R"({"a":{"dtype":4,"shape":[1],"data_offsets":[0,4]}})"),
+  EXPECT_THAT(header_refusal(R"({"a":{"shape":[1],"data_offsets":[0,4]}})"),
               HasSubstr("tensor a has no \"dtype\""));
-  EXPECT_THAT(refusal(R"({"a":{"dtype":"F32","data_offsets":[0,4]}})"),
+  EXPECT_THAT(header_refusal(R"({"a":{"dtype":4,"shape":[1],"data_offsets":[0,4]}})"),
+              HasSubstr("tensor a has no \"dtype\""));
+  EXPECT_THAT(header_refusal(R"({"a":{"dtype":"F32","data_offsets":[0,4]}})"),
               HasSubstr("tensor a has no \"shape\""));
-  EXPECT_THAT(refusal(one_tensor("1", "[0,4]")), HasSubstr("tensor a has no \"shape\""));
-  EXPECT_THAT(refusal(one_tensor("[-1]", "[0,4]")), HasSubstr("tensor a has no \"shape\""));
-  EXPECT_THAT(refusal(one_tensor("[1.0]", "[0,4]")), HasSubstr("tensor a has no \"shape\""));
-  EXPECT_THAT(refusal(R"({"a":{"dtype":"F32","shape":[1]}})"), HasSubstr("tensor a has no \"data_offsets\""));
-  EXPECT_THAT(refusal(one_tensor("[1]", "[0,\"4\"]")), HasSubstr("tensor a has no \"data_offsets\""));
+  EXPECT_THAT(header_refusal(one_tensor("1", "[0,4]")), HasSubstr("tensor a has no \"shape\""));
+  EXPECT_THAT(header_refusal(one_tensor("[-1]", "[0,4]")), HasSubstr("tensor a has no \"shape\""));
+  EXPECT_THAT(header_refusal(one_tensor("[1.0]", "[0,4]")), HasSubstr("tensor a has no \"shape\""));
+  EXPECT_THAT(header_refusal(R"({"a":{"dtype":"F32","shape":[1]}})"),
+              HasSubstr("tensor a has no \"data_offsets\""));
+  EXPECT_THAT(header_refusal(one_tensor("[1]", "[0,\"4\"]")), HasSubstr("tensor a has no \"data_offsets\""));
 }
 
 TEST(SafetensorsHeader, RejectsOffsetsThatAreNotARange) {
-  EXPECT_THAT(refusal(one_tensor("[1]", "[0,4,8]")), HasSubstr("tensor a has the data_offsets [0, 4, 8]"));
-  EXPECT_THAT(refusal(one_tensor("[0]", "[0]")), HasSubstr("tensor a has the data_offsets [0]"));
-  EXPECT_THAT(refusal(one_tensor("[1]", "[8,4]")), HasSubstr("tensor a has the data_offsets [8, 4]"));
-  EXPECT_THAT(refusal(one_tensor("[1]", "[18446744073709551611,18446744073709551615]")),
+  EXPECT_THAT(header_refusal(one_tensor("[1]", "[0,4,8]")),
+              HasSubstr("tensor a has the data_offsets [0, 4, 8]"));
+  EXPECT_THAT(header_refusal(one_tensor("[0]", "[0]")), HasSubstr("tensor a has the data_offsets [0]"));
+  EXPECT_THAT(header_refusal(one_tensor("[1]", "[8,4]")), HasSubstr("tensor a has the data_offsets [8, 4]"));
+  EXPECT_THAT(header_refusal(one_tensor("[1]", "[18446744073709551611,18446744073709551615]")),
               HasSubstr("tensor a has the data_offsets"));
 }
 
 TEST(SafetensorsHeader, RejectsASizeThatIsNotTheShapes) {
-  EXPECT_THAT(refusal(one_tensor("[2,3]", "[0,20]")),
+  EXPECT_THAT(header_refusal(one_tensor("[2,3]", "[0,20]")),
               HasSubstr("tensor a is F32 [2, 3], 24 bytes; its data_offsets hold 20"));
 }
 
 TEST(SafetensorsHeader, RejectsShapesThatOverflow) {
-  EXPECT_THAT(refusal(one_tensor("[4294967296,4294967296]", "[0,0]")), HasSubstr("64 bits"));
-  EXPECT_THAT(refusal(one_tensor("[4611686018427387904]", "[0,0]")), HasSubstr("64 bits"));
-  EXPECT_THAT(refusal(one_tensor("[9223372036854775808,2,0]", "[0,0]")), HasSubstr("64 bits"));
+  EXPECT_THAT(header_refusal(one_tensor("[4294967296,4294967296]", "[0,0]")), HasSubstr("64 bits"));
+  EXPECT_THAT(header_refusal(one_tensor("[4611686018427387904]", "[0,0]")), HasSubstr("64 bits"));
+  EXPECT_THAT(header_refusal(one_tensor("[9223372036854775808,2,0]", "[0,0]")), HasSubstr("64 bits"));
 }
 
 TEST(SafetensorsHeader, RejectsOverlappingTensors) {
   const std::string header = R"({"a":{"dtype":"F32","shape":[2],"data_offsets":[4,12]},
                                  "b":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}})";
-  EXPECT_THAT(refusal(header), AllOf(HasSubstr("tensor a begins"), HasSubstr("inside tensor b")));
+  EXPECT_THAT(header_refusal(header), AllOf(HasSubstr("tensor a begins"), HasSubstr("inside tensor b")));
   const std::string around_an_empty_one = R"({"a":{"dtype":"F32","shape":[4],"data_offsets":[0,16]},
                                               "b":{"dtype":"F32","shape":[0],"data_offsets":[4,4]},
                                               "c":{"dtype":"F32","shape":[1],"data_offsets":[8,12]}})";
-  EXPECT_THAT(refusal(around_an_empty_one),
+  EXPECT_THAT(header_refusal(around_an_empty_one),
               AllOf(HasSubstr("tensor c begins"), HasSubstr("inside tensor a")));
 }
 
 TEST(SafetensorsHeader, SaysThatAShardIsCutShort) {
   const std::string header = one_tensor("[2]", "[0,8]");
-  EXPECT_EQ(refusal(header, 8), "");
+  EXPECT_EQ(header_refusal(header, 8), "");
   EXPECT_EQ(
-      refusal(header, 7),
+      header_refusal(header, 7),
       fmt::format(
           "shard.safetensors: tensor a ends at byte {}, the file has {}: the shard is cut short; copy or "
           "download it again",

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <fmt/format.h>
+#include <gtest/gtest.h>
 #include <stdlib.h>
 
 #include <cstdint>
@@ -15,6 +16,8 @@
 #include "checkpoint/tensor.h"
 
 namespace sluice::testing {
+
+using namespace ::testing;  // tests say testing:: for GoogleTest's names too
 
 // A new folder under the system's temporary one, removed with everything in it at the end.
 class TempFolder {

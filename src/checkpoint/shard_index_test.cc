@@ -16,7 +16,7 @@ using ::testing::IsEmpty;
 using ::testing::Pair;
 
 // The message with which an index is refused, which must be kCorrupt and name the file; empty when it is not.
-std::string refusal(const std::string& json) {
+std::string index_refusal(const std::string& json) {
   const auto index = parse_shard_index(json, "index.json");
   if (index) return "";
   EXPECT_EQ(index.error().code, ErrorCode::kCorrupt);
@@ -39,9 +39,10 @@ TEST(ShardIndex, MapsTensorsToSortedFiles) {
 }
 
 TEST(ShardIndex, RefusesAWeightMapThatIsMissingOrEmpty) {
-  EXPECT_THAT(refusal("{}"), HasSubstr("weight_map is missing or empty"));
-  EXPECT_THAT(refusal(R"({"weight_map":{}})"), HasSubstr("weight_map is missing or empty"));
-  EXPECT_THAT(refusal(R"({"weight_map":["m.safetensors"]})"), HasSubstr("weight_map is missing or empty"));
+  EXPECT_THAT(index_refusal("{}"), HasSubstr("weight_map is missing or empty"));
+  EXPECT_THAT(index_refusal(R"({"weight_map":{}})"), HasSubstr("weight_map is missing or empty"));
+  EXPECT_THAT(index_refusal(R"({"weight_map":["m.safetensors"]})"),
+              HasSubstr("weight_map is missing or empty"));
 }
 
 TEST(ShardIndex, RefusesShardsOutsideTheFolder) {
@@ -49,19 +50,20 @@ TEST(ShardIndex, RefusesShardsOutsideTheFolder) {
        {R"("../m.safetensors")", R"("/etc/m.safetensors")", R"("sub/m.safetensors")",
         R"("..\\m.safetensors")", R"("m\u0000/x.safetensors")", R"("..safetensors")", R"(".safetensors")",
         R"("..")", R"("")"}) {
-    EXPECT_THAT(refusal(one_entry(shard)), AllOf(HasSubstr("x.weight"), HasSubstr("plain name"))) << shard;
+    EXPECT_THAT(index_refusal(one_entry(shard)), AllOf(HasSubstr("x.weight"), HasSubstr("plain name")))
+        << shard;
   }
 }
 
 TEST(ShardIndex, RefusesShardsThatAreNotSafetensorsNames) {
-  EXPECT_THAT(refusal(one_entry("3")), HasSubstr("puts tensor x.weight in 3;"));
-  EXPECT_THAT(refusal(one_entry("null")), HasSubstr("puts tensor x.weight in null;"));
-  EXPECT_THAT(refusal(one_entry(R"("pytorch_model.bin")")),
+  EXPECT_THAT(index_refusal(one_entry("3")), HasSubstr("puts tensor x.weight in 3;"));
+  EXPECT_THAT(index_refusal(one_entry("null")), HasSubstr("puts tensor x.weight in null;"));
+  EXPECT_THAT(index_refusal(one_entry(R"("pytorch_model.bin")")),
               HasSubstr("puts tensor x.weight in \"pytorch_model.bin\";"));
 }
 
 TEST(ShardIndex, RefusesATensorThatStandsTwice) {
-  EXPECT_THAT(refusal(R"({"weight_map":{"a":"m1.safetensors","a":"m2.safetensors"}})"),
+  EXPECT_THAT(index_refusal(R"({"weight_map":{"a":"m1.safetensors","a":"m2.safetensors"}})"),
               HasSubstr("\"a\" stands twice"));
 }
 

@@ -10,7 +10,7 @@ namespace {
 
 using ::testing::HasSubstr;
 
-std::string refusal(const std::string& text) {
+std::string json_refusal(const std::string& text) {
   const auto parsed = parse_strict_json(text, "file.json");
   if (parsed) return "";
   EXPECT_EQ(parsed.error().code, ErrorCode::kCorrupt);
@@ -31,33 +31,33 @@ TEST(StrictJson, GivesWhatTheTextSays) {
 }
 
 TEST(StrictJson, RefusesAKeyThatStandsTwice) {
-  EXPECT_THAT(refusal(R"({"a":1,"b":2,"a":1})"), HasSubstr("\"a\" stands twice"));
-  EXPECT_THAT(refusal(R"({"x":{"y":{"a":1,"a":2}}})"), HasSubstr("\"a\" stands twice"));
-  EXPECT_THAT(refusal(R"({"a":1,"\u0061":1})"), HasSubstr("\"a\" stands twice"));
+  EXPECT_THAT(json_refusal(R"({"a":1,"b":2,"a":1})"), HasSubstr("\"a\" stands twice"));
+  EXPECT_THAT(json_refusal(R"({"x":{"y":{"a":1,"a":2}}})"), HasSubstr("\"a\" stands twice"));
+  EXPECT_THAT(json_refusal(R"({"a":1,"\u0061":1})"), HasSubstr("\"a\" stands twice"));
 }
 
 TEST(StrictJson, AcceptsOneKeyInTwoObjects) {
-  EXPECT_EQ(refusal(R"({"x":{"a":1},"y":{"a":2},"a":3})"), "");
+  EXPECT_EQ(json_refusal(R"({"x":{"a":1},"y":{"a":2},"a":3})"), "");
 }
 
 TEST(StrictJson, RefusesNestingBeyondTheLimitWhateverItsDepth) {
-  EXPECT_EQ(refusal(nested(kJsonDepthLimit)), "");
-  EXPECT_THAT(refusal(nested(kJsonDepthLimit + 1)), HasSubstr("levels deep"));
-  EXPECT_THAT(refusal("{\"a\":" + std::string(10'000'000, '[')), HasSubstr("levels deep"));
+  EXPECT_EQ(json_refusal(nested(kJsonDepthLimit)), "");
+  EXPECT_THAT(json_refusal(nested(kJsonDepthLimit + 1)), HasSubstr("levels deep"));
+  EXPECT_THAT(json_refusal("{\"a\":" + std::string(10'000'000, '[')), HasSubstr("levels deep"));
 }
 
 TEST(StrictJson, RefusesBrokenText) {
-  EXPECT_THAT(refusal(""), HasSubstr("empty"));
-  EXPECT_THAT(refusal("{\"a\":1"), HasSubstr("not valid JSON at byte"));
-  EXPECT_THAT(refusal("{\"a\":}"), HasSubstr("not valid JSON at byte 6"));
-  EXPECT_THAT(refusal("{\"a\":1}{}"), HasSubstr("not valid JSON at byte 8"));
-  EXPECT_THAT(refusal("{\"\xff\":1}"), HasSubstr("not valid JSON at byte"));
-  EXPECT_THAT(refusal("{\"a\":1e999}"), HasSubstr("not valid JSON at byte"));
+  EXPECT_THAT(json_refusal(""), HasSubstr("empty"));
+  EXPECT_THAT(json_refusal("{\"a\":1"), HasSubstr("not valid JSON at byte"));
+  EXPECT_THAT(json_refusal("{\"a\":}"), HasSubstr("not valid JSON at byte 6"));
+  EXPECT_THAT(json_refusal("{\"a\":1}{}"), HasSubstr("not valid JSON at byte 8"));
+  EXPECT_THAT(json_refusal("{\"\xff\":1}"), HasSubstr("not valid JSON at byte"));
+  EXPECT_THAT(json_refusal("{\"a\":1e999}"), HasSubstr("not valid JSON at byte"));
 }
 
 TEST(StrictJson, RefusesWhatIsNotAnObject) {
-  EXPECT_THAT(refusal("[1]"), HasSubstr("holds array"));
-  EXPECT_THAT(refusal("3"), HasSubstr("holds number"));
+  EXPECT_THAT(json_refusal("[1]"), HasSubstr("holds array"));
+  EXPECT_THAT(json_refusal("3"), HasSubstr("holds number"));
 }
 
 }  // namespace

@@ -15,7 +15,7 @@ double per_second(uint64_t count, uint64_t elapsed_ns) {
   return static_cast<double>(count) * 1e9 / static_cast<double>(elapsed_ns);
 }
 
-std::string milliseconds(uint64_t ns) {
+std::string milliseconds_text(uint64_t ns) {
   return fmt::format("{:.2f} ms", static_cast<double>(ns) / 1e6);
 }
 
@@ -66,8 +66,9 @@ std::string io_heading(const Output& output) {
 std::string io_line(const IoRow& row) {
   const auto ratio = row.ratio();
   return fmt::format(fmt::runtime(kLine), row.depth, fmt::format("{:.3f}", row.bytes_per_second / 1e9),
-                     fmt::format("{:.1f}", row.reads_per_second), milliseconds(row.median_latency_ns),
-                     milliseconds(row.p99_latency_ns), fmt::format("{:.1f} ms", row.cpu_ns_per_byte * 1e3),
+                     fmt::format("{:.1f}", row.reads_per_second), milliseconds_text(row.median_latency_ns),
+                     milliseconds_text(row.p99_latency_ns),
+                     fmt::format("{:.1f} ms", row.cpu_ns_per_byte * 1e3),
                      row.fio_bytes_per_second ? fmt::format("{:.3f}", *row.fio_bytes_per_second / 1e9) : "",
                      ratio ? fmt::format("{:.0f} %", 100 * *ratio) : "");
 }

@@ -11,7 +11,7 @@
 namespace sluice {
 namespace {
 
-using Kind = TypedLine::Kind;
+using LineKind = TypedLine::Kind;
 
 // To the process, as a terminal does it: not to one thread.
 void press_ctrl_c() {
@@ -52,10 +52,10 @@ TEST(PlainLines, GivesEveryLineAlsoALastOneThatIsNotEnded) {
   for (const char* expected : {"one", "", "two", "three"}) {
     const auto line = lines.read("> ");
     ASSERT_TRUE(line);
-    EXPECT_EQ(line->kind, Kind::kLine);
+    EXPECT_EQ(line->kind, LineKind::kLine);
     EXPECT_EQ(line->text, expected);
   }
-  EXPECT_EQ(lines.read("> ")->kind, Kind::kEnd);
+  EXPECT_EQ(lines.read("> ")->kind, LineKind::kEnd);
 }
 
 TEST(PlainLines, GivesWhatWasTypedBeforeAnInterruptAndGoesOn) {
@@ -66,7 +66,7 @@ TEST(PlainLines, GivesWhatWasTypedBeforeAnInterruptAndGoesOn) {
   ASSERT_TRUE(interrupts);
   PlainLines lines(pipe.descriptor(), prompts, *interrupts);
   press_ctrl_c();
-  EXPECT_EQ(lines.read("> ")->kind, Kind::kInterrupted);
+  EXPECT_EQ(lines.read("> ")->kind, LineKind::kInterrupted);
   pipe.end();
   EXPECT_EQ(lines.read("> ")->text, "half a line");
 }

@@ -14,7 +14,7 @@
 namespace sluice {
 namespace {
 
-constexpr size_t kMaxEventBytes = 1 << 20;
+constexpr size_t kMaxAnswerEventBytes = 1 << 20;
 
 ErrorCode code_of_status(int status) {
   if (status == 400 || status == 401 || status == 403) return ErrorCode::kInvalidArgument;
@@ -112,7 +112,7 @@ Result<std::unique_ptr<ServerPartner>> ServerPartner::connect(HttpClient client,
 
 Result<ChatPartner::Reply> ServerPartner::answer(const Conversation& conversation, const ChatOptions& options,
                                                  TurnPrinter printer, const std::stop_token& cancel) {
-  SseParser events(kMaxEventBytes);
+  SseParser events(kMaxAnswerEventBytes);
   StreamedAnswer streamed;
   std::optional<Clock::time_point> begun;
   const auto take = [&](std::string_view bytes) -> Status {

@@ -12,7 +12,7 @@ using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 
-using Kind = CompletionPart::Kind;
+using PartKind = CompletionPart::Kind;
 
 std::string delta(const std::string& members) {
   return R"({"id": "x", "choices": [{"index": 0, "delta": {)" + members + R"(}, "finish_reason": null}]})";
@@ -31,9 +31,10 @@ TEST(StreamedAnswer, IsPutTogether) {
   StreamedAnswer answer;
   EXPECT_THAT(answer.take(delta(R"("role": "assistant", "content": "")")).value(), IsEmpty());
   EXPECT_THAT(answer.take(delta(R"("reasoning_content": "7 plus")")).value(),
-              ElementsAre(CompletionPart{Kind::kReasoning, "7 plus"}));
-  EXPECT_THAT(answer.take(delta(R"("content": "15", "reasoning_content": " 8")")).value(),
-              ElementsAre(CompletionPart{Kind::kReasoning, " 8"}, CompletionPart{Kind::kContent, "15"}));
+              ElementsAre(CompletionPart{PartKind::kReasoning, "7 plus"}));
+  EXPECT_THAT(
+      answer.take(delta(R"("content": "15", "reasoning_content": " 8")")).value(),
+      ElementsAre(CompletionPart{PartKind::kReasoning, " 8"}, CompletionPart{PartKind::kContent, "15"}));
   EXPECT_FALSE(answer.is_whole());
   EXPECT_THAT(answer.take(R"({"choices": [{"delta": {}, "finish_reason": "stop"}], "usage": null})").value(),
               IsEmpty());

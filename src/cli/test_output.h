@@ -1,6 +1,7 @@
 // Outputs that tests can look into.
 #pragma once
 
+#include <gtest/gtest.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -9,6 +10,8 @@
 #include "cli/output.h"
 
 namespace sluice::testing {
+
+using namespace ::testing;  // tests say testing:: for GoogleTest's names too
 
 inline constexpr OutputTraits kPipe{};
 inline constexpr OutputTraits kColourTerminal{.terminal = true, .colour = true, .rewrites = true};

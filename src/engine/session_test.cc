@@ -16,7 +16,7 @@ namespace {
 using ::testing::HasSubstr;
 
 constexpr uint64_t kContextTokens = 40;
-constexpr size_t kVocab = 256;
+constexpr size_t kVocabTokens = 256;
 
 EngineOptions small_engine() {
   EngineOptions options;
@@ -41,7 +41,8 @@ class SessionTest : public ::testing::Test {
   // Greedy, over the end of the text, from a prompt of `tokens`.
   static GenerationRequest request(size_t tokens, uint64_t max_new_tokens) {
     GenerationRequest made;
-    for (size_t i = 0; i < tokens; ++i) made.context_ids.push_back(static_cast<int32_t>(i * 31 % kVocab));
+    for (size_t i = 0; i < tokens; ++i)
+      made.context_ids.push_back(static_cast<int32_t>(i * 31 % kVocabTokens));
     made.max_new_tokens = max_new_tokens;
     made.sampling.temperature = 0;
     made.stop_at_end_of_text = false;
@@ -190,7 +191,7 @@ TEST_F(SessionTest, EndsWhenTheContextIsFull) {
 
 // A prompt after which greedy decoding comes to token 1 within the context.
 std::optional<GenerationRequest> ending_prompt(Session& session, const GenerationRequest& like) {
-  for (int32_t first = 0; first < static_cast<int32_t>(kVocab); ++first) {
+  for (int32_t first = 0; first < static_cast<int32_t>(kVocabTokens); ++first) {
     GenerationRequest made = like;
     made.context_ids = {first, 3};
     const auto result = session.generate(made);
@@ -244,7 +245,7 @@ TEST_F(SessionTest, ARefusedRequestLeavesTheSessionAsItWas) {
   refused(request(kContextTokens + 1, 3), ErrorCode::kOutOfBudget,
           "the prompt has 41 tokens and the context holds 40");
   GenerationRequest wrong = request(20, 3);
-  wrong.context_ids[17] = static_cast<int32_t>(kVocab);
+  wrong.context_ids[17] = static_cast<int32_t>(kVocabTokens);
   refused(wrong, ErrorCode::kInvalidArgument, "token id 256 is outside the vocabulary of 256");
   wrong.context_ids[17] = -1;
   refused(wrong, ErrorCode::kInvalidArgument, "token id -1");
@@ -295,7 +296,8 @@ class PromptKeepingSession : public ::testing::Test {
   }
   static GenerationRequest request(size_t tokens, int32_t last) {
     GenerationRequest made;
-    for (size_t i = 0; i < tokens; ++i) made.context_ids.push_back(static_cast<int32_t>(i * i * 31 % kVocab));
+    for (size_t i = 0; i < tokens; ++i)
+      made.context_ids.push_back(static_cast<int32_t>(i * i * 31 % kVocabTokens));
     made.context_ids.back() = last;
     made.max_new_tokens = 9;
     made.sampling.temperature = 0;

@@ -15,8 +15,8 @@ namespace {
 
 // The file, little-endian: 8 bytes of magic, u32 version, u32 layers, u32 experts a layer, u32 zero, one u64
 // for each expert, and a u64 of XXH3-64 over all before it.
-constexpr std::string_view kMagic = "SLUICEDG";
-constexpr uint32_t kVersion = 1;
+constexpr std::string_view kDigestsMagic = "SLUICEDG";
+constexpr uint32_t kDigestsVersion = 1;
 constexpr size_t kHeaderBytes = 24;
 constexpr size_t kDigestBytes = 8;
 constexpr uint64_t kMostExperts = 1 << 24;  // far above any model: keeps a wild header from claiming memory
@@ -66,8 +66,8 @@ Status ExpertDigests::check_geometry(const ExpertCatalog& catalog) const {
 std::vector<std::byte> ExpertDigests::serialise() const {
   std::vector<std::byte> file;
   file.reserve(kHeaderBytes + (digests_.size() + 1) * kDigestBytes);
-  for (const char c : kMagic) file.push_back(static_cast<std::byte>(c));
-  for (const uint32_t field : {kVersion, layers_, experts_per_layer_, 0U}) put(file, field, 4);
+  for (const char c : kDigestsMagic) file.push_back(static_cast<std::byte>(c));
+  for (const uint32_t field : {kDigestsVersion, layers_, experts_per_layer_, 0U}) put(file, field, 4);
   for (const uint64_t digest : digests_) put(file, digest, kDigestBytes);
   put(file, XXH3_64bits(file.data(), file.size()), kDigestBytes);
   return file;
@@ -75,13 +75,13 @@ std::vector<std::byte> ExpertDigests::serialise() const {
 
 Result<ExpertDigests> ExpertDigests::parse(std::span<const std::byte> file, const std::string& file_name) {
   if (file.size() < kHeaderBytes + kDigestBytes ||
-      std::memcmp(file.data(), kMagic.data(), kMagic.size()) != 0) {
+      std::memcmp(file.data(), kDigestsMagic.data(), kDigestsMagic.size()) != 0) {
     return fail(ErrorCode::kCorrupt, "{}: not a file of expert digests; run sluice checksum again",
                 file_name);
   }
-  if (const uint64_t version = get(file, 8, 4); version != kVersion) {
+  if (const uint64_t version = get(file, 8, 4); version != kDigestsVersion) {
     return fail(ErrorCode::kCorrupt, "{}: version {} was found, {} was expected; run sluice checksum again",
-                file_name, version, kVersion);
+                file_name, version, kDigestsVersion);
   }
   const uint64_t layers = get(file, 12, 4), experts = get(file, 16, 4);
   const bool sensible =

@@ -18,8 +18,8 @@ namespace {
 
 // A file: magic and version, layers, experts per layer, identity's length (each 4 bytes, little endian), the
 // identity, a float for every expert, and XXH3 (8 bytes) of everything before it.
-constexpr std::string_view kMagic = "sluice-heat\n";
-constexpr uint32_t kVersion = 1;
+constexpr std::string_view kHeatMagic = "sluice-heat\n";
+constexpr uint32_t kHeatVersion = 1;
 constexpr size_t kHeadBytes = 12 + 4 * sizeof(uint32_t);
 constexpr size_t kChecksumBytes = sizeof(uint64_t);
 constexpr size_t kMaxIdentityBytes = 4096;
@@ -37,14 +37,14 @@ tl::unexpected<Error> misfit(fmt::format_string<Args...> format, Args&&... args)
 
 // What stands before the counters, checked; `bytes` is left with those.
 Status take_head(std::string_view& bytes, const HeatOwner& owner) {
-  if (bytes.size() < kHeadBytes + kChecksumBytes || !bytes.starts_with(kMagic))
+  if (bytes.size() < kHeadBytes + kChecksumBytes || !bytes.starts_with(kHeatMagic))
     return misfit("no heat file: {} bytes that begin otherwise", bytes.size());
   std::string_view checksum_bytes = bytes.substr(bytes.size() - kChecksumBytes);
   bytes.remove_suffix(kChecksumBytes);
   const uint64_t computed = checksum(bytes);
-  bytes.remove_prefix(kMagic.size());
-  if (const auto version = take_little_endian<uint32_t>(bytes); version != kVersion)
-    return misfit("found version {}, expected {}", version, kVersion);
+  bytes.remove_prefix(kHeatMagic.size());
+  if (const auto version = take_little_endian<uint32_t>(bytes); version != kHeatVersion)
+    return misfit("found version {}, expected {}", version, kHeatVersion);
   if (take_little_endian<uint64_t>(checksum_bytes) != computed)
     return misfit("damaged: its checksum is another one");
   const auto layers = take_little_endian<uint32_t>(bytes);
@@ -98,8 +98,8 @@ std::vector<uint32_t> Heat::hottest(size_t n) const {
 }
 
 std::string Heat::encode() const {
-  std::string bytes(kMagic);
-  append_little_endian(bytes, kVersion);
+  std::string bytes(kHeatMagic);
+  append_little_endian(bytes, kHeatVersion);
   append_little_endian(bytes, owner_.layers);
   append_little_endian(bytes, owner_.experts_per_layer);
   append_little_endian(bytes, static_cast<uint32_t>(owner_.checkpoint.size()));

@@ -16,7 +16,7 @@ namespace {
 using testing::AllOf;
 using testing::HasSubstr;
 
-constexpr size_t kAll = size_t{TestExperts::kLayers} * TestExperts::kExperts;
+constexpr size_t kAllExperts = size_t{TestExperts::kLayers} * TestExperts::kExperts;
 
 Error error_of_opening(const TestExperts& experts, const ExpertStoreOptions& options) {
   const auto store = open_expert_store(options, experts.catalog(), experts.files());
@@ -41,9 +41,9 @@ TEST(OpenExpertStore, ResidentReadsEverythingOnceWithProgressAndNothingLater) {
   };
   const auto store = experts.open(options);
   EXPECT_TRUE(std::ranges::is_sorted(seen));
-  EXPECT_EQ(seen.size(), kAll);
+  EXPECT_EQ(seen.size(), kAllExperts);
   EXPECT_EQ(seen.back(), experts.catalog().total_bytes());
-  EXPECT_EQ(store->capacity_slots(), kAll);
+  EXPECT_EQ(store->capacity_slots(), kAllExperts);
 
   // No disk from here on: not even a lost file is noticed.
   for (const FileSpec& file : experts.files()) std::filesystem::resize_file(file.path, 0);
@@ -54,7 +54,7 @@ TEST(OpenExpertStore, ResidentReadsEverythingOnceWithProgressAndNothingLater) {
   for (uint32_t layer = 0; layer < TestExperts::kLayers; ++layer) {
     ask_and_take(experts, *store, layer, {0, 1, 2, 3, 4, 5, 6, 7});
   }
-  EXPECT_EQ((store->counters() - loaded).hits, kAll);
+  EXPECT_EQ((store->counters() - loaded).hits, kAllExperts);
   EXPECT_EQ((store->counters() - loaded).reads, 0u);
 }
 
@@ -87,7 +87,7 @@ TEST(OpenExpertStore, LoadingCanBeCancelled) {
 TEST(OpenExpertStore, TooLittleIsRefusedAndTheLeastThatWorksIsNamed) {
   TestExperts experts;
   EXPECT_EQ(error_of_opening(experts, options_of(StreamMode::kDirect, 0)).code, ErrorCode::kOutOfBudget);
-  EXPECT_EQ(error_of_opening(experts, options_of(StreamMode::kResident, kAll - 1)).code,
+  EXPECT_EQ(error_of_opening(experts, options_of(StreamMode::kResident, kAllExperts - 1)).code,
             ErrorCode::kOutOfBudget);
 
   const uint64_t slot_bytes = experts.open(options_of(StreamMode::kDirect, 1))->capacity_bytes();
@@ -106,7 +106,7 @@ TEST(OpenExpertStore, BytesBuyAsManySlotsAsFitAndNoMoreThanThereAreExperts) {
   EXPECT_EQ(experts.open(options)->capacity_slots(), 2u);
   EXPECT_EQ(experts.open(options)->capacity_bytes(), 2 * slot_bytes);
   options.capacity_bytes = 1000 * slot_bytes;
-  EXPECT_EQ(experts.open(options)->capacity_slots(), kAll);
+  EXPECT_EQ(experts.open(options)->capacity_slots(), kAllExperts);
 }
 
 TEST(OpenExpertStore, TheLeastThatIsNamedWorks) {
@@ -141,12 +141,13 @@ TEST(OpenExpertStore, AMissingOrWrongFileIsNamed) {
   TestExperts experts;
   std::filesystem::resize_file(experts.files()[1].path, 5);
   for (const StreamMode mode : {StreamMode::kResident, StreamMode::kMmap, StreamMode::kDirect}) {
-    const Error error = error_of_opening(experts, options_of(mode, kAll));
+    const Error error = error_of_opening(experts, options_of(mode, kAllExperts));
     EXPECT_EQ(error.code, ErrorCode::kCorrupt);
     EXPECT_THAT(error.message, HasSubstr("part-1.bin"));
   }
   std::filesystem::remove(experts.files()[1].path);
-  EXPECT_EQ(error_of_opening(experts, options_of(StreamMode::kDirect, kAll)).code, ErrorCode::kNotFound);
+  EXPECT_EQ(error_of_opening(experts, options_of(StreamMode::kDirect, kAllExperts)).code,
+            ErrorCode::kNotFound);
 }
 
 }  // namespace

@@ -8,8 +8,8 @@
 namespace sluice {
 namespace {
 
-constexpr uint32_t kLayers = 3;
-constexpr uint32_t kExperts = 8;
+constexpr uint32_t kHistoryLayers = 3;
+constexpr uint32_t kHistoryExperts = 8;
 
 // Tokens of three layers with one expert each.
 class RoutingHistoryTest : public ::testing::Test {
@@ -26,12 +26,12 @@ class RoutingHistoryTest : public ::testing::Test {
     see(2, third);
   }
   std::vector<float> votes(uint32_t layer, size_t range = RoutingHistory::kToken) const {
-    std::vector<float> votes(kExperts, -1.0F);
+    std::vector<float> votes(kHistoryExperts, -1.0F);
     history_.vote(layer, range, votes);
     return votes;
   }
 
-  RoutingHistory history_{kLayers, kExperts, 8};
+  RoutingHistory history_{kHistoryLayers, kHistoryExperts, 8};
 };
 
 TEST_F(RoutingHistoryTest, NobodyVotesBeforeThereIsAPast) {
@@ -64,23 +64,23 @@ TEST_F(RoutingHistoryTest, LaterVisitsAreForetoldByWhatPastTokensAskedForThen) {
   token(0, 7, 0);
   history_.begin_token();
   see(0, 1);
-  std::vector<float> behind(kExperts, 0.5F);
+  std::vector<float> behind(kHistoryExperts, 0.5F);
   history_.add_votes(0, RoutingHistory::kToken, 1, 2.0F, behind);
   EXPECT_FLOAT_EQ(behind[7], 2.5F);  // added, times the weight
   EXPECT_FLOAT_EQ(behind[4], 0.5F);
-  std::vector<float> ahead(kExperts);
+  std::vector<float> ahead(kHistoryExperts);
   history_.add_votes(2, RoutingHistory::kToken, 1, 1.0F, ahead);
   EXPECT_FLOAT_EQ(ahead[6], 1.0F);
 }
 
 TEST_F(RoutingHistoryTest, WhoHasNotComeAsFarDoesNotVote) {
   // The history holds 8 tokens, so that no two of these are alike.
-  for (uint32_t i = 0; i < 24; ++i) token(i % kExperts, i % kExperts, i % kExperts);
+  for (uint32_t i = 0; i < 24; ++i) token(i % kHistoryExperts, i % kHistoryExperts, i % kHistoryExperts);
   token(0, 0, 0);
   token(0, 0, 0);
   for (uint32_t later = 0; later < 12; ++later) {
     for (const uint32_t layer : {0u, 1u, 2u}) {
-      std::vector<float> votes(kExperts);
+      std::vector<float> votes(kHistoryExperts);
       history_.add_votes(layer, RoutingHistory::kToken, later, 1.0F, votes);
       // Of the one past token like the present one, no more than its successor is known.
       EXPECT_EQ(std::accumulate(votes.begin(), votes.end(), 0.0F), later == 0 ? 1.0F : 0.0F)

@@ -1,6 +1,8 @@
 // For tests only: recorded traces, and made-up ones in which routing follows one simple law.
 #pragma once
 
+#include <gtest/gtest.h>
+
 #include <algorithm>
 #include <cstdint>
 #include <filesystem>
@@ -13,6 +15,8 @@
 #include "experts/trace.h"
 
 namespace sluice::testing {
+
+using namespace ::testing;  // tests say testing:: for GoogleTest's names too
 
 inline Trace recorded_trace(const std::string& name) {
   const auto folder = std::filesystem::path(SLUICE_SOURCE_DIR) / "tests/data/traces";

@@ -15,15 +15,15 @@ namespace sluice {
 namespace {
 
 // A random matrix in a stored format, and what it means in float32.
-struct Stored {
+struct StoredMatrix {
   std::vector<std::byte> values;
   std::vector<std::byte> scales;
   WeightMatrix matrix;
 };
 
-Stored random_matrix(WeightFormat format, uint32_t rows, uint32_t cols, size_t misalignment) {
+StoredMatrix random_matrix(WeightFormat format, uint32_t rows, uint32_t cols, size_t misalignment) {
   std::mt19937 random(rows * 7 + cols);
-  Stored stored;
+  StoredMatrix stored;
   stored.values.resize(weight_values_bytes(format, rows, cols) + misalignment);
   stored.scales.resize(weight_scales_bytes(format, rows, cols));
   for (auto& byte : stored.values) byte = static_cast<std::byte>(random() & 0x77);  // no NaN in any format
@@ -139,7 +139,7 @@ TEST_P(MatmulFormats, RowRangesAndStridesAddressTheSameProducts) {
 TEST_P(MatmulFormats, WithTheIdentityIsWhatTheScalarDefinitionDecodes) {
   constexpr uint32_t kRows = 260;                                        // more than two blocks of scales
   const uint32_t cols = GetParam() == WeightFormat::kMXFP4 ? 288 : 291;  // ragged where the format allows it
-  Stored stored = random_matrix(GetParam(), kRows, cols, 1);
+  StoredMatrix stored = random_matrix(GetParam(), kRows, cols, 1);
   for (size_t i = 0; i < stored.values.size(); ++i) {
     stored.values[i] = static_cast<std::byte>(i * 7 + i / 256);  // all codes
   }
@@ -225,7 +225,7 @@ TEST_P(MatmulFormats, AddsInTheOrderThatIsWrittenDownWhateverTheWidthOfVectors) 
 TEST_P(MatmulFormats, EveryCodeAndScaleGivesTheSameBitsAloneAndTogether) {
   constexpr uint32_t kRows = 300;
   constexpr uint32_t kCols = 256;
-  Stored stored = random_matrix(GetParam(), kRows, kCols, 0);
+  StoredMatrix stored = random_matrix(GetParam(), kRows, kCols, 0);
   std::mt19937 random(5);
   for (auto& byte : stored.values) byte = static_cast<std::byte>(random());
   for (auto& byte : stored.scales) byte = static_cast<std::byte>(random());

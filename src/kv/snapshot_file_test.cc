@@ -15,14 +15,14 @@ namespace {
 using ::testing::HasSubstr;
 
 constexpr uint64_t kMaxTokens = 1000;
-const std::vector<LayerStateShape> kLayers = {
+const std::vector<LayerStateShape> kSavedLayers = {
     {8, 4, std::nullopt, std::nullopt},
     {8, 4, CompressorShape{4, 4, true}, CompressorShape{4, 2, true}},
     {8, 4, CompressorShape{128, 4, false}, std::nullopt},
 };
 
 std::vector<LayerStateShape> layers_with(RowFormat format) {
-  auto layers = kLayers;
+  auto layers = kSavedLayers;
   for (LayerStateShape& layer : layers) {
     layer.row_format = format;
     if (layer.compressor) layer.compressor->row_format = format;
@@ -116,7 +116,7 @@ class SnapshotOnDisk : public ::testing::Test {
   void TearDown() override { std::filesystem::remove_all(folder_); }
 
   static SequenceState sequence_of(uint64_t tokens, uint64_t seed = 1,
-                                   std::span<const LayerStateShape> layers = kLayers) {
+                                   std::span<const LayerStateShape> layers = kSavedLayers) {
     auto state = std::move(SequenceState::create(layers, kMaxTokens).value());
     if (tokens > 0) state.pretend(tokens, seed);
     return state;
@@ -181,7 +181,7 @@ TEST_F(SnapshotOnDisk, RowsOf16BitsTakeTheirRoomAndAreReadAsTheyWereWritten) {
 }
 
 TEST_F(SnapshotOnDisk, ChangingBytesAreAtMostWhatIsSaid) {
-  for (const auto& layers : {kLayers, layers_with(RowFormat::kF16)}) {
+  for (const auto& layers : {kSavedLayers, layers_with(RowFormat::kF16)}) {
     for (uint64_t tokens = 0; tokens < 300; ++tokens) {
       SequenceState state = sequence_of(tokens, 1, layers);
       uint64_t bytes = 0;
@@ -227,15 +227,15 @@ TEST(SequenceLayout, TellsShapesApart) {
   const auto layout_of = [](std::vector<LayerStateShape> layers, uint64_t context_tokens) {
     return SequenceState::create(layers, context_tokens)->layout();
   };
-  const auto own = layout_of(kLayers, 100);
-  EXPECT_EQ(layout_of(kLayers, 200), own);  // room is no part of what is remembered
-  auto other = kLayers;
+  const auto own = layout_of(kSavedLayers, 100);
+  EXPECT_EQ(layout_of(kSavedLayers, 200), own);  // room is no part of what is remembered
+  auto other = kSavedLayers;
   other[2].compressor->overlapping = true;
   EXPECT_NE(layout_of(other, 100), own);
-  other = kLayers;
+  other = kSavedLayers;
   other[0].window = 16;
   EXPECT_NE(layout_of(other, 100), own);
-  other = kLayers;
+  other = kSavedLayers;
   std::swap(other[1].compressor, other[0].compressor);
   EXPECT_NE(layout_of(other, 100), own);
   const auto f16 = layout_of(layers_with(RowFormat::kF16), 100);

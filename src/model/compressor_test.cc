@@ -11,7 +11,7 @@ namespace {
 
 using namespace testing;
 
-constexpr double kBase = 160000;
+constexpr double kRopeBase = 160000;
 constexpr uint32_t kWidth = 16;
 
 CompressorWeights random_weights(SublayerBench& bench, const CompressorShape& shape) {
@@ -52,14 +52,14 @@ Doubles plain_row(const SublayerBench& bench, const CompressorWeights& weights, 
     for (const GatedValue& one : inputs) row[channel] += std::exp(one.gate) / total * one.value;
   }
   Doubles result = normed(row, weights.norm, bench.config().rms_norm_eps);
-  turn(result, bench.config().qk_rope_head_dim, kBase, static_cast<double>(block * shape.ratio));
+  turn(result, bench.config().qk_rope_head_dim, kRopeBase, static_cast<double>(block * shape.ratio));
   return result;
 }
 
 CompressorState compress_in_chunks(SublayerBench& bench, const CompressorWeights& weights,
                                    const CompressorShape& shape, const std::vector<float>& x,
                                    const std::vector<size_t>& chunk_sizes) {
-  const Rope rope(bench.config().qk_rope_head_dim, kBase, nullptr);
+  const Rope rope(bench.config().qk_rope_head_dim, kRopeBase, nullptr);
   const size_t hidden = bench.config().hidden_size;
   const auto ids = some_ids(x.size() / hidden);
   auto state = CompressorState::create(shape, ids.size());
@@ -143,7 +143,7 @@ TEST_P(EveryRatio, AClearedStateBeginsAgainWithoutMemory) {
   const CompressorShape shape = GetParam();
   SublayerBench bench(small_config());
   const CompressorWeights weights = random_weights(bench, shape);
-  const Rope rope(bench.config().qk_rope_head_dim, kBase, nullptr);
+  const Rope rope(bench.config().qk_rope_head_dim, kRopeBase, nullptr);
   const auto x = bench.floats(2 * size_t{shape.ratio} * 24);
   const auto ids = some_ids(2 * shape.ratio);
   CompressorState state = compress_in_chunks(bench, weights, shape, x, {ids.size()});

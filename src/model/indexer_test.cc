@@ -12,12 +12,12 @@ namespace {
 
 using namespace testing;
 
-constexpr double kBase = 160000;
-constexpr size_t kTokens = 43;  // ten blocks, and a part of the eleventh
+constexpr double kIndexerBase = 160000;
+constexpr size_t kIndexedTokens = 43;  // ten blocks, and a part of the eleventh
 
 class Indexer : public ::testing::Test {
  protected:
-  Indexer() : bench_(small_config()), rope_(bench_.config().qk_rope_head_dim, kBase, nullptr) {
+  Indexer() : bench_(small_config()), rope_(bench_.config().qk_rope_head_dim, kIndexerBase, nullptr) {
     const ModelConfig& config = bench_.config();
     const uint32_t width = config.index_head_dim;
     weights_.wq_b = bench_.matrix(config.index_n_heads * width, config.q_lora_rank);
@@ -26,12 +26,12 @@ class Indexer : public ::testing::Test {
     weights_.compressor.wgate = bench_.matrix(2 * width, config.hidden_size);
     weights_.compressor.ape = bench_.floats(size_t{4} * 2 * width);
     weights_.compressor.norm = bench_.floats(width, 1, 0.3F);
-    x_ = bench_.floats(kTokens * config.hidden_size);
-    qr_ = bench_.floats(kTokens * config.q_lora_rank);
+    x_ = bench_.floats(kIndexedTokens * config.hidden_size);
+    qr_ = bench_.floats(kIndexedTokens * config.q_lora_rank);
   }
 
   CompressorState new_state() const {
-    auto state = CompressorState::create({4, bench_.config().index_head_dim, true}, kTokens);
+    auto state = CompressorState::create({4, bench_.config().index_head_dim, true}, kIndexedTokens);
     EXPECT_TRUE(state.has_value());
     return std::move(*state);
   }
@@ -56,7 +56,7 @@ class Indexer : public ::testing::Test {
     double score = 0;
     for (size_t head = 0; head < config.index_n_heads; ++head) {
       const std::span query = std::span(q).subspan(head * width, width);
-      turn(query, config.qk_rope_head_dim, kBase, static_cast<double>(token));
+      turn(query, config.qk_rope_head_dim, kIndexerBase, static_cast<double>(token));
       const double agreement = inner_product(query, key) / std::sqrt(static_cast<double>(width));
       score += head_weights[head] / std::sqrt(static_cast<double>(config.index_n_heads)) *
                std::max(agreement, 0.0);
@@ -72,8 +72,8 @@ class Indexer : public ::testing::Test {
 
 TEST_F(Indexer, AllVisibleBlocksWhenThereAreFew) {
   CompressorState state = new_state();
-  const auto selected = select(state, 0, kTokens);
-  ASSERT_EQ(selected.size(), kTokens);
+  const auto selected = select(state, 0, kIndexedTokens);
+  ASSERT_EQ(selected.size(), kIndexedTokens);
   for (size_t t = 0; t < 4 * 4 + 3; ++t) {  // until index_topk + 1 blocks are visible
     std::vector<uint32_t> all((t + 1) / 4);
     std::iota(all.begin(), all.end(), 0U);
@@ -83,9 +83,9 @@ TEST_F(Indexer, AllVisibleBlocksWhenThereAreFew) {
 
 TEST_F(Indexer, TheBlocksOfLargestScoreAscendingAndNoneFromTheFuture) {
   CompressorState state = new_state();
-  const auto selected = select(state, 0, kTokens);
+  const auto selected = select(state, 0, kIndexedTokens);
   bool others_left_out = false;
-  for (size_t t = 19; t < kTokens; ++t) {
+  for (size_t t = 19; t < kIndexedTokens; ++t) {
     std::vector<double> scores;
     for (size_t block = 0; block < (t + 1) / 4; ++block) scores.push_back(plain_score(state, t, block));
     std::vector<uint32_t> best(scores.size());
@@ -101,11 +101,11 @@ TEST_F(Indexer, TheBlocksOfLargestScoreAscendingAndNoneFromTheFuture) {
 
 TEST_F(Indexer, TheChoiceDoesNotDependOnTheCut) {
   CompressorState whole = new_state();
-  const auto expected = select(whole, 0, kTokens);
+  const auto expected = select(whole, 0, kIndexedTokens);
   for (const size_t size : {size_t{1}, size_t{5}, size_t{16}}) {
     CompressorState state = new_state();
-    for (size_t begin = 0; begin < kTokens; begin += size) {
-      const size_t count = std::min(size, kTokens - begin);
+    for (size_t begin = 0; begin < kIndexedTokens; begin += size) {
+      const size_t count = std::min(size, kIndexedTokens - begin);
       const auto selected = select(state, begin, count);
       for (size_t t = 0; t < count; ++t) EXPECT_EQ(selected[t], expected[begin + t]) << "chunks of " << size;
     }

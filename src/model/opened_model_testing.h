@@ -19,6 +19,8 @@
 
 namespace sluice::testing {
 
+using namespace ::testing;  // tests say testing:: for GoogleTest's names too
+
 // Members in the order in which they depend on each other; used in place.
 struct OpenedModel {
   std::optional<Checkpoint> checkpoint;

@@ -19,6 +19,8 @@
 
 namespace sluice::testing {
 
+using namespace ::testing;  // tests say testing:: for GoogleTest's names too
+
 // A small model's constants; a test changes what it is about.
 inline ModelConfig small_config() {
   ModelConfig config;

@@ -2,6 +2,8 @@
 // have, whole or with one thing wrong.
 #pragma once
 
+#include <gtest/gtest.h>
+
 #include <cstdint>
 #include <filesystem>
 #include <string>
@@ -10,6 +12,8 @@
 #include "checkpoint/safetensors_testing.h"
 
 namespace sluice::testing {
+
+using namespace ::testing;  // tests say testing:: for GoogleTest's names too
 
 // The initial values are a model with every kind of layer, small enough to run in milliseconds.
 struct SyntheticOptions {

@@ -5,13 +5,13 @@
 namespace sluice {
 namespace {
 
-JsonValue json(const std::string& text) {
+JsonValue parsed(const std::string& text) {
   return parse_json(text).value();
 }
 
 TEST(RequestFields, ReadsWhatIsThere) {
   const JsonValue body =
-      json(R"({"s": "x", "b": true, "n": 0.5, "i": 7, "f": 7.0, "a": [1], "o": {"s": 1}, "z": null})");
+      parsed(R"({"s": "x", "b": true, "n": 0.5, "i": 7, "f": 7.0, "a": [1], "o": {"s": 1}, "z": null})");
   const auto fields = RequestFields::of(body, "").value();
   EXPECT_EQ(fields.string("s").value(), "x");
   EXPECT_EQ(fields.boolean("b").value(), true);
@@ -26,7 +26,7 @@ TEST(RequestFields, ReadsWhatIsThere) {
 }
 
 TEST(RequestFields, SaysWhereSomethingElseStands) {
-  const JsonValue body = json(R"({"o": {"s": 5, "i": 1e30, "n": "x", "b": 1, "a": {}}})");
+  const JsonValue body = parsed(R"({"o": {"s": 5, "i": 1e30, "n": "x", "b": 1, "a": {}}})");
   const auto fields = RequestFields::of(body, "").value().object("o").value().value();
   EXPECT_EQ(fields.string("s").error().message, "o.s: 5 was found, a string was expected");
   EXPECT_EQ(fields.required_string("none").error().message,
@@ -40,7 +40,7 @@ TEST(RequestFields, SaysWhereSomethingElseStands) {
   EXPECT_EQ(fields.boolean("b").error().message, "o.b: 1 was found, a boolean was expected");
   EXPECT_EQ(fields.array("a").error().message, "o.a: an object was found, an array was expected");
   for (const char* text : {"[]", "7", "\"x\"", "null"}) {
-    EXPECT_EQ(RequestFields::of(json(text), "tools[0]").error().code, ErrorCode::kInvalidArgument) << text;
+    EXPECT_EQ(RequestFields::of(parsed(text), "tools[0]").error().code, ErrorCode::kInvalidArgument) << text;
   }
 }
 

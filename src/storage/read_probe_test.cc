@@ -17,7 +17,7 @@ namespace {
 
 using testing::HasSubstr;
 
-constexpr size_t kAlignmentBytes = 512;
+constexpr size_t kProbeAlignmentBytes = 512;
 
 // Writes down what passes on its way to another reader, and asks for an alignment of its own.
 class WatchedReader final : public Reader {
@@ -42,7 +42,7 @@ class WatchedReader final : public Reader {
     }
     inner_->submit(std::move(ops));
   }
-  size_t alignment_bytes() const override { return kAlignmentBytes; }
+  size_t alignment_bytes() const override { return kProbeAlignmentBytes; }
 
   std::vector<ReadOp> seen() const {
     const std::lock_guard lock(mutex_);
@@ -105,7 +105,7 @@ TEST_F(ReadProbeTest, ReadsWholeExtentsWithTheirAlignmentAndCountsBoth) {
     EXPECT_EQ(op.offset_bytes, 512u);
     EXPECT_EQ(op.into.size(), 4096u - 512);
     EXPECT_EQ(op.needed_bytes, 4000u - 512);
-    EXPECT_EQ(reinterpret_cast<uintptr_t>(op.into.data()) % kAlignmentBytes, 0u);
+    EXPECT_EQ(reinterpret_cast<uintptr_t>(op.into.data()) % kProbeAlignmentBytes, 0u);
   }
 }
 

@@ -27,20 +27,20 @@ namespace {
 using testing::AllOf;
 using testing::HasSubstr;
 
-constexpr size_t kBlockBytes = 4096;
-constexpr size_t kBlocks = 64;
+constexpr size_t kReadBytes = 4096;
+constexpr size_t kReads = 64;
 // File 0 ends 100 bytes before its last block does; file 1 with it.
-constexpr size_t kShortFileBytes = kBlocks * kBlockBytes - 100;
+constexpr size_t kShortFileBytes = kReads * kReadBytes - 100;
 
 class EveryReader : public testing::TestWithParam<std::tuple<ReaderKind, FileAccess>> {
  protected:
   EveryReader() {
     const std::vector<FileSpec> specs = {dir_.write("a.bin", bytes_of(0, kShortFileBytes)),
-                                         dir_.write("b.bin", bytes_of(1, kBlocks * kBlockBytes))};
+                                         dir_.write("b.bin", bytes_of(1, kReads * kReadBytes))};
     auto opened = FileSet::open(specs, std::get<FileAccess>(GetParam()));
     if (!opened) ADD_FAILURE() << opened.error().message;
     files_ = std::make_shared<const FileSet>(std::move(*opened));
-    auto memory = MappedMemory::allocate(2 * kBlocks * kBlockBytes);
+    auto memory = MappedMemory::allocate(2 * kReads * kReadBytes);
     if (!memory) ADD_FAILURE() << memory.error().message;
     memory_ = std::move(*memory);
   }
@@ -62,7 +62,7 @@ class EveryReader : public testing::TestWithParam<std::tuple<ReaderKind, FileAcc
   std::unique_ptr<Reader> reader_of(size_t in_flight) const { return reader_of(files_, in_flight); }
 
   std::span<std::byte> block(size_t index) const {
-    return memory_.bytes().subspan(index * kBlockBytes, kBlockBytes);
+    return memory_.bytes().subspan(index * kReadBytes, kReadBytes);
   }
 
   TempDir dir_;
@@ -90,14 +90,14 @@ testing::AssertionResult holds(std::span<const std::byte> bytes, uint32_t file, 
 
 // More reads than may be in flight, and the end while they are.
 TEST_P(EveryReader, AnswersEveryReadOnceWithItsBytesBeforeItEnds) {
-  std::vector<std::atomic<int>> answers(2 * kBlocks);
+  std::vector<std::atomic<int>> answers(2 * kReads);
   {
     const auto reader = reader_of(5);
     std::vector<ReadOp> ops;
-    for (uint32_t i = 0; i < 2 * kBlocks; ++i) {
-      const uint64_t block_in_file = i % kBlocks;
-      const size_t needed = block_in_file + 1 == kBlocks ? kBlockBytes - 100 : kBlockBytes;
-      ops.push_back({i / static_cast<uint32_t>(kBlocks), block_in_file * kBlockBytes, block(i), needed,
+    for (uint32_t i = 0; i < 2 * kReads; ++i) {
+      const uint64_t block_in_file = i % kReads;
+      const size_t needed = block_in_file + 1 == kReads ? kReadBytes - 100 : kReadBytes;
+      ops.push_back({i / static_cast<uint32_t>(kReads), block_in_file * kReadBytes, block(i), needed,
                      [&answers, i, needed](const Result<uint64_t>& moved) {
                        EXPECT_GE(moved.value_or(0), needed);
                        ++answers[i];
@@ -106,17 +106,16 @@ TEST_P(EveryReader, AnswersEveryReadOnceWithItsBytesBeforeItEnds) {
     reader->submit(std::move(ops));
     reader->submit({});
   }
-  for (size_t i = 0; i < 2 * kBlocks; ++i) {
+  for (size_t i = 0; i < 2 * kReads; ++i) {
     EXPECT_EQ(answers[i], 1);
-    const size_t there = i + 1 == kBlocks ? kBlockBytes - 100 : kBlockBytes;
-    EXPECT_TRUE(
-        holds(block(i).first(there), static_cast<uint32_t>(i / kBlocks), (i % kBlocks) * kBlockBytes));
+    const size_t there = i + 1 == kReads ? kReadBytes - 100 : kReadBytes;
+    EXPECT_TRUE(holds(block(i).first(there), static_cast<uint32_t>(i / kReads), (i % kReads) * kReadBytes));
   }
 }
 
 TEST_P(EveryReader, MemoryThatWasNamedIsFilledLikeAnyOther) {
   const auto reader = reader_of(4);
-  const auto two_blocks = memory_.bytes().subspan(2 * kBlockBytes, 2 * kBlockBytes);
+  const auto two_blocks = memory_.bytes().subspan(2 * kReadBytes, 2 * kReadBytes);
   const auto read_all = [&] {
     std::latch answers(4);
     const auto done = [&](const Result<uint64_t>& moved) {
@@ -125,16 +124,16 @@ TEST_P(EveryReader, MemoryThatWasNamedIsFilledLikeAnyOther) {
     };
     std::ranges::fill(memory_.bytes(), std::byte{0});
     // In the named memory, in its second half, across its end, and elsewhere.
-    reader->submit({{0, 0, block(1), kBlockBytes, done},
-                    {1, kBlockBytes, block(3), kBlockBytes, done},
-                    {0, 2 * kBlockBytes, memory_.bytes().subspan(5 * kBlockBytes, 2 * kBlockBytes),
-                     2 * kBlockBytes, done},
-                    {1, 3 * kBlockBytes, block(9), kBlockBytes, done}});
+    reader->submit(
+        {{0, 0, block(1), kReadBytes, done},
+         {1, kReadBytes, block(3), kReadBytes, done},
+         {0, 2 * kReadBytes, memory_.bytes().subspan(5 * kReadBytes, 2 * kReadBytes), 2 * kReadBytes, done},
+         {1, 3 * kReadBytes, block(9), kReadBytes, done}});
     answers.wait();
     EXPECT_TRUE(holds(block(1), 0, 0));
-    EXPECT_TRUE(holds(block(3), 1, kBlockBytes));
-    EXPECT_TRUE(holds(memory_.bytes().subspan(5 * kBlockBytes, 2 * kBlockBytes), 0, 2 * kBlockBytes));
-    EXPECT_TRUE(holds(block(9), 1, 3 * kBlockBytes));
+    EXPECT_TRUE(holds(block(3), 1, kReadBytes));
+    EXPECT_TRUE(holds(memory_.bytes().subspan(5 * kReadBytes, 2 * kReadBytes), 0, 2 * kReadBytes));
+    EXPECT_TRUE(holds(block(9), 1, 3 * kReadBytes));
   };
   reader->will_read_into({block(5), two_blocks, block(1)});
   read_all();
@@ -170,10 +169,10 @@ TEST_P(EveryReader, ChainsOfReadsThatSubmitEachOtherAllEnd) {
   std::atomic<int> answers = 0;
   Reader* reader = nullptr;
   const std::function<void(size_t, int)> follow = [&](size_t chain, int links) {
-    const uint64_t offset_bytes = static_cast<uint64_t>(links) % (kBlocks - 1) * kBlockBytes;
+    const uint64_t offset_bytes = static_cast<uint64_t>(links) % (kReads - 1) * kReadBytes;
     reader->submit(
-        {{1, offset_bytes, block(chain), kBlockBytes, [&, chain, links](const Result<uint64_t>& moved) {
-            EXPECT_EQ(moved.value_or(0), kBlockBytes);
+        {{1, offset_bytes, block(chain), kReadBytes, [&, chain, links](const Result<uint64_t>& moved) {
+            EXPECT_EQ(moved.value_or(0), kReadBytes);
             ++answers;
             if (links > 1) follow(chain, links - 1);
           }}});
@@ -188,23 +187,23 @@ TEST_P(EveryReader, ChainsOfReadsThatSubmitEachOtherAllEnd) {
 
 TEST_P(EveryReader, ThousandsOfRandomReadsFromManyThreadsBringTheirBytes) {
   constexpr size_t kThreads = 4;
-  constexpr size_t kBlocksPerThread = 2 * kBlocks / kThreads;
+  constexpr size_t kReadsPerThread = 2 * kReads / kThreads;
   const auto reader = reader_of(16);
   const auto use = [&](size_t thread) {
     std::mt19937_64 random(thread);
     for (int round = 0; round < 150; ++round) {
       std::vector<ReadOp> ops;
-      std::latch all(kBlocksPerThread / 2);
-      for (size_t i = 0; i < kBlocksPerThread; i += 2) {
+      std::latch all(kReadsPerThread / 2);
+      for (size_t i = 0; i < kReadsPerThread; i += 2) {
         const auto file = static_cast<uint32_t>(random() % 2);
-        const uint64_t first = random() % kBlocks;
-        const auto into = memory_.bytes().subspan((thread * kBlocksPerThread + i) * kBlockBytes,
-                                                  (1 + random() % 2) * kBlockBytes);
-        const uint64_t file_bytes = file == 0 ? kShortFileBytes : kBlocks * kBlockBytes;
-        const uint64_t there = std::min<uint64_t>(into.size(), file_bytes - first * kBlockBytes);
-        ops.push_back({file, first * kBlockBytes, into, there, [=, &all](const Result<uint64_t>& moved) {
+        const uint64_t first = random() % kReads;
+        const auto into = memory_.bytes().subspan((thread * kReadsPerThread + i) * kReadBytes,
+                                                  (1 + random() % 2) * kReadBytes);
+        const uint64_t file_bytes = file == 0 ? kShortFileBytes : kReads * kReadBytes;
+        const uint64_t there = std::min<uint64_t>(into.size(), file_bytes - first * kReadBytes);
+        ops.push_back({file, first * kReadBytes, into, there, [=, &all](const Result<uint64_t>& moved) {
                          EXPECT_EQ(moved.value_or(0), there);
-                         EXPECT_TRUE(holds(into.first(there), file, first * kBlockBytes));
+                         EXPECT_TRUE(holds(into.first(there), file, first * kReadBytes));
                          all.count_down();
                        }});
       }
@@ -223,27 +222,27 @@ TEST_P(EveryReader, ReadsOutliveTheThreadThatSubmittedThem) {
     const auto reader = reader_of(2);
     std::thread([&] {
       std::vector<ReadOp> ops;
-      for (size_t i = 0; i < kBlocks; ++i) {
-        ops.push_back({1, i * kBlockBytes, block(i), kBlockBytes,
+      for (size_t i = 0; i < kReads; ++i) {
+        ops.push_back({1, i * kReadBytes, block(i), kReadBytes,
                        [&](const Result<uint64_t>& moved) { good += moved ? 1 : 0; }});
       }
       reader->submit(std::move(ops));
     }).join();
   }
-  EXPECT_EQ(good, static_cast<int>(kBlocks));
+  EXPECT_EQ(good, static_cast<int>(kReads));
 }
 
 TEST_P(EveryReader, AFileCutShortFailsItsOwnReadsOnlyAndIsNamed) {
-  std::filesystem::resize_file(dir_.path() / "a.bin", 4 * kBlockBytes + 10);
+  std::filesystem::resize_file(dir_.path() / "a.bin", 4 * kReadBytes + 10);
   std::string message;
   std::atomic<int> good = 0;
   {
     const auto reader = reader_of(3);
-    reader->submit({{0, 4 * kBlockBytes, block(0), kBlockBytes,
+    reader->submit({{0, 4 * kReadBytes, block(0), kReadBytes,
                      [&](const Result<uint64_t>& moved) { message = moved ? "" : moved.error().message; }},
-                    {0, 3 * kBlockBytes, block(1), kBlockBytes,
+                    {0, 3 * kReadBytes, block(1), kReadBytes,
                      [&](const Result<uint64_t>& moved) { good += moved ? 1 : 0; }},
-                    {1, 4 * kBlockBytes, block(2), kBlockBytes,
+                    {1, 4 * kReadBytes, block(2), kReadBytes,
                      [&](const Result<uint64_t>& moved) { good += moved ? 1 : 0; }}});
   }
   EXPECT_EQ(good, 2);
@@ -255,14 +254,14 @@ TEST_P(EveryReader, AFileCutShortFailsItsOwnReadsOnlyAndIsNamed) {
 TEST_P(EveryReader, ADeviceErrorIsReportedAndHurtsNoOtherRead) {
   auto memory_file = FileSet::open(std::vector<FileSpec>{{"/proc/self/mem", 0}}, FileAccess::kBuffered);
   ASSERT_TRUE(memory_file.has_value()) << memory_file.error().message;
-  const auto expected = bytes_of(9, kBlockBytes);
+  const auto expected = bytes_of(9, kReadBytes);
   std::string message;
   std::atomic<int> good = 0;
   {
     const auto reader = reader_of(std::make_shared<const FileSet>(std::move(*memory_file)), 2);
     reader->submit({{0, 0, block(0), 5,
                      [&](const Result<uint64_t>& moved) { message = moved ? "" : moved.error().message; }},
-                    {0, reinterpret_cast<uint64_t>(expected.data()), block(1), kBlockBytes,
+                    {0, reinterpret_cast<uint64_t>(expected.data()), block(1), kReadBytes,
                      [&](const Result<uint64_t>& moved) { good += moved ? 1 : 0; }}});
   }
   EXPECT_EQ(message, "/proc/self/mem: read of 4096 bytes at byte 0: Input/output error");

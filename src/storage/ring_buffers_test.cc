@@ -9,7 +9,7 @@
 namespace sluice {
 namespace {
 
-constexpr size_t kBlockBytes = 4096;
+constexpr size_t kBufferBytes = 4096;
 
 class RingBuffersTest : public testing::Test {
  protected:
@@ -19,7 +19,7 @@ class RingBuffersTest : public testing::Test {
     if (::io_uring_register_buffers_sparse(&ring_, 1) != 0)
       GTEST_SKIP() << "this kernel has no sparse tables";
     ::io_uring_unregister_buffers(&ring_);
-    auto memory = MappedMemory::allocate(8 * kBlockBytes);
+    auto memory = MappedMemory::allocate(8 * kBufferBytes);
     ASSERT_TRUE(memory) << memory.error().message;
     memory_ = std::move(*memory);
   }
@@ -28,7 +28,7 @@ class RingBuffersTest : public testing::Test {
   }
 
   std::span<std::byte> blocks(size_t first, size_t count = 1) const {
-    return memory_.bytes().subspan(first * kBlockBytes, count * kBlockBytes);
+    return memory_.bytes().subspan(first * kBufferBytes, count * kBufferBytes);
   }
 
   io_uring ring_{};
@@ -69,7 +69,7 @@ TEST_F(RingBuffersTest, OtherBuffersTakeThePlacesOfTheFormerOnes) {
 }
 
 TEST_F(RingBuffersTest, WhatTheKernelRefusesIsNotTriedAgain) {
-  ASSERT_EQ(::mprotect(memory_.data(), kBlockBytes, PROT_NONE), 0);
+  ASSERT_EQ(::mprotect(memory_.data(), kBufferBytes, PROT_NONE), 0);
   buffers_.reset(ring_, {blocks(0), blocks(1)});
   EXPECT_EQ(buffers_.place_of(blocks(0)), std::nullopt);
   EXPECT_EQ(buffers_.place_of(blocks(1)), std::nullopt);

@@ -15,7 +15,7 @@ using ::testing::HasSubstr;
 
 constexpr std::string_view kEnd = "<｜end▁of▁sentence｜>";
 
-std::string error_of(const std::string& text, ThinkingMode mode = ThinkingMode::kChat) {
+std::string parse_error(const std::string& text, ThinkingMode mode = ThinkingMode::kChat) {
   const auto message = parse_completion(text, mode);
   if (message) return "";
   EXPECT_EQ(message.error().code, ErrorCode::kCorrupt);
@@ -101,27 +101,27 @@ TEST(ParseCompletion, LeavesValuesUnchecked) {
 }
 
 TEST(ParseCompletion, NamesWhatIsMalformed) {
-  EXPECT_EQ(error_of(calls("x")), "Tool call format error: expected '>\\n' but got '>\nx'");
-  EXPECT_EQ(error_of(calls("<｜DSML｜invoke name=f>\n</｜DSML｜invoke>\n")),
+  EXPECT_EQ(parse_error(calls("x")), "Tool call format error: expected '>\\n' but got '>\nx'");
+  EXPECT_EQ(parse_error(calls("<｜DSML｜invoke name=f>\n</｜DSML｜invoke>\n")),
             "Tool name format error: ' name=f>\n'");
-  EXPECT_EQ(error_of(call("<｜DSML｜parameter name=\"x\">1</｜DSML｜parameter>\n")),
+  EXPECT_EQ(parse_error(call("<｜DSML｜parameter name=\"x\">1</｜DSML｜parameter>\n")),
             "Parameter format error: ' name=\"x\">1<'");
-  EXPECT_EQ(error_of(call("<｜DSML｜parameter name=\"x\" string=\"maybe\">1</｜DSML｜parameter>\n")),
+  EXPECT_EQ(parse_error(call("<｜DSML｜parameter name=\"x\" string=\"maybe\">1</｜DSML｜parameter>\n")),
             "Parameter format error: ' name=\"x\" string=\"maybe\">1<'");
   const std::string parameter = "<｜DSML｜parameter name=\"x\" string=\"true\">1</｜DSML｜parameter>";
-  EXPECT_EQ(error_of(call(parameter + "\n" + parameter + "\n")), "Duplicate parameter name: 'x'");
-  EXPECT_EQ(error_of(call(parameter)), "Parameter format error: expected '>\\n' but got '>'");
-  EXPECT_EQ(error_of("ok\n\n<｜DSML｜tool_calls>\n"), "Missing special token in tool calls");
-  EXPECT_EQ(error_of("ok\n\n<｜DSML｜tool_calls>\n</｜DSML｜tool_calls> " + std::string(kEnd)),
+  EXPECT_EQ(parse_error(call(parameter + "\n" + parameter + "\n")), "Duplicate parameter name: 'x'");
+  EXPECT_EQ(parse_error(call(parameter)), "Parameter format error: expected '>\\n' but got '>'");
+  EXPECT_EQ(parse_error("ok\n\n<｜DSML｜tool_calls>\n"), "Missing special token in tool calls");
+  EXPECT_EQ(parse_error("ok\n\n<｜DSML｜tool_calls>\n</｜DSML｜tool_calls> " + std::string(kEnd)),
             "Unexpected content after tool calls");
-  EXPECT_EQ(error_of(std::string(kEnd) + "x"), "Unexpected content at end");
-  EXPECT_EQ(error_of("a<think>b" + std::string(kEnd)), "Unexpected special token '<think>' in content");
-  EXPECT_EQ(error_of("a</think>b" + std::string(kEnd)), "Unexpected special token '</think>' in content");
-  EXPECT_EQ(error_of("<｜DSML｜tool_calls>" + std::string(kEnd)),
+  EXPECT_EQ(parse_error(std::string(kEnd) + "x"), "Unexpected content at end");
+  EXPECT_EQ(parse_error("a<think>b" + std::string(kEnd)), "Unexpected special token '<think>' in content");
+  EXPECT_EQ(parse_error("a</think>b" + std::string(kEnd)), "Unexpected special token '</think>' in content");
+  EXPECT_EQ(parse_error("<｜DSML｜tool_calls>" + std::string(kEnd)),
             "Unexpected special token '｜DSML｜' in content");
-  EXPECT_EQ(error_of("<｜begin▁of▁sentence｜></think>x" + std::string(kEnd), ThinkingMode::kThinking),
+  EXPECT_EQ(parse_error("<｜begin▁of▁sentence｜></think>x" + std::string(kEnd), ThinkingMode::kThinking),
             "Unexpected special token '<｜begin▁of▁sentence｜>' in content");
-  EXPECT_EQ(error_of("a\n\n<｜DSML｜tool_calls></think>x" + std::string(kEnd), ThinkingMode::kThinking),
+  EXPECT_EQ(parse_error("a\n\n<｜DSML｜tool_calls></think>x" + std::string(kEnd), ThinkingMode::kThinking),
             "Invalid thinking format: missing </think>");
 }
 

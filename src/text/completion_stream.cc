@@ -1,6 +1,5 @@
 #include "text/completion_stream.h"
 
-#include <algorithm>
 #include <utility>
 
 #include "text/chat_tokens.h"
@@ -19,14 +18,6 @@ std::string_view end_mark(CompletionPart::Kind kind) {
       return {};
   }
   return {};
-}
-
-// How many bytes at the end of `text` may be the start of `mark`.
-size_t possible_start_bytes(std::string_view text, std::string_view mark) {
-  if (mark.empty()) return 0;
-  size_t count = std::min(text.size(), mark.size() - 1);
-  while (!text.ends_with(mark.substr(0, count))) --count;
-  return count;
 }
 
 void append(CompletionPart::Kind kind, std::string_view text, std::vector<CompletionPart>& parts) {

@@ -1,6 +1,7 @@
 // Tokenizers for tests: the one of the tiny model, and a small one that a test can change.
 #pragma once
 
+#include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 #include <stdexcept>
 #include <string>
@@ -10,6 +11,8 @@
 #include "text/tokenizer.h"
 
 namespace sluice::testing {
+
+using namespace ::testing;  // tests say testing:: for GoogleTest's names too
 
 inline const Tokenizer& tiny_tokenizer() {
   static const Tokenizer tokenizer = [] {

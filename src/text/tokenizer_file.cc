@@ -49,9 +49,9 @@ Status require_type(const json& object, const std::string& where, const char* ty
 }
 
 // Collects the parts while it walks the file.
-class Reader {
+class FileReader {
  public:
-  explicit Reader(const json& file) : file_(file) {}
+  explicit FileReader(const json& file) : file_(file) {}
 
   Result<std::unique_ptr<const TokenizerParts>> read() {
     SLUICE_TRY(check_surroundings());
@@ -89,7 +89,7 @@ class Reader {
   MergeTable merges_;
 };
 
-Status Reader::check_surroundings() const {
+Status FileReader::check_surroundings() const {
   if (!file_.is_object()) return fail(ErrorCode::kCorrupt, "the file is not a JSON object");
   SLUICE_TRY(require_unset(file_, "", {"truncation", "padding"}));
   const json& normalizer = member(file_, "normalizer");
@@ -115,8 +115,8 @@ Status Reader::check_surroundings() const {
 }
 
 // Gives an id its bytes. An id belongs to one entry.
-Status Reader::define(const std::string& content, const json& id, const std::string& where,
-                      std::string bytes) {
+Status FileReader::define(const std::string& content, const json& id, const std::string& where,
+                          std::string bytes) {
   if (!id.is_number_integer() || id < 0 || id >= kMaxVocabulary) {
     return fail(ErrorCode::kCorrupt, "{}: the id of \"{}\" is {}; an integer below {} was expected", where,
                 content, id.dump(-1, ' ', true, json::error_handler_t::replace), kMaxVocabulary);
@@ -135,7 +135,7 @@ Status Reader::define(const std::string& content, const json& id, const std::str
   return {};
 }
 
-Status Reader::read_vocabulary() {
+Status FileReader::read_vocabulary() {
   const json& vocab = member(member(file_, "model"), "vocab");
   if (!vocab.is_object()) return fail(ErrorCode::kCorrupt, "model.vocab: an object was expected");
   for (const auto& [entry, id] : vocab.items()) {
@@ -167,7 +167,7 @@ std::optional<std::pair<std::string, std::string>> merge_sides(const json& merge
   return std::pair(text.substr(0, space), text.substr(space + 1));
 }
 
-Status Reader::read_merge(const json& merge, size_t index) {
+Status FileReader::read_merge(const json& merge, size_t index) {
   const auto sides = merge_sides(merge);
   if (!sides) {
     return fail(ErrorCode::kCorrupt, "model.merges[{}]: [\"a\", \"b\"] or \"a b\" was expected", index);
@@ -187,14 +187,14 @@ Status Reader::read_merge(const json& merge, size_t index) {
   return {};
 }
 
-Status Reader::read_merges() {
+Status FileReader::read_merges() {
   const json& merges = member(member(file_, "model"), "merges");
   if (!merges.is_array()) return fail(ErrorCode::kCorrupt, "model.merges: an array was expected");
   for (size_t i = 0; i < merges.size(); ++i) SLUICE_TRY(read_merge(merges[i], i));
   return {};
 }
 
-Status Reader::read_added_token(const json& token, const std::string& where) {
+Status FileReader::read_added_token(const json& token, const std::string& where) {
   const json& content_field = member(token, "content");
   if (!content_field.is_string() || content_field.get_ref<const std::string&>().empty()) {
     return fail(ErrorCode::kCorrupt, "{}.content: a string that is not empty was expected", where);
@@ -224,11 +224,11 @@ Status Reader::read_added_token(const json& token, const std::string& where) {
   return {};
 }
 
-bool Reader::is_made_from_text(int32_t id) const {
+bool FileReader::is_made_from_text(int32_t id) const {
   return std::ranges::find(byte_ids_, id) != byte_ids_.end() || merges_.makes(id);
 }
 
-Status Reader::read_added_tokens() {
+Status FileReader::read_added_tokens() {
   const json& tokens = member(file_, "added_tokens");
   if (tokens.is_null()) return {};
   if (!tokens.is_array()) return fail(ErrorCode::kCorrupt, "added_tokens: an array was expected");
@@ -252,7 +252,7 @@ Result<std::string> read_split(const json& split, const std::string& where) {
   return fail(ErrorCode::kUnsupported, "{}.pattern: a Regex was expected", where);
 }
 
-Result<std::vector<std::string>> Reader::read_patterns() const {
+Result<std::vector<std::string>> FileReader::read_patterns() const {
   const json& pre_tokenizer = member(file_, "pre_tokenizer");
   SLUICE_TRY(require_type(pre_tokenizer, "pre_tokenizer", "Sequence"));
   const json& steps = member(pre_tokenizer, "pretokenizers");
@@ -283,7 +283,7 @@ Result<std::unique_ptr<const TokenizerParts>> parse_tokenizer_file(std::string_v
                                                                    const std::string& file_name) {
   const json file = json::parse(text, nullptr, false);
   if (file.is_discarded()) return fail(ErrorCode::kCorrupt, "{}: not valid JSON", file_name);
-  auto parts = Reader(file).read();
+  auto parts = FileReader(file).read();
   if (!parts) return tl::unexpected(std::move(parts.error()).in(file_name));
   return parts;
 }

@@ -22,12 +22,6 @@ bool may_become(std::string_view text, std::string_view word) {
   return word.starts_with(text.substr(0, word.size()));
 }
 
-size_t possible_start_bytes(std::string_view text, std::string_view mark) {
-  size_t count = std::min(text.size(), mark.size() - 1);
-  while (!text.ends_with(mark.substr(0, count))) --count;
-  return count;
-}
-
 // The inside of a JSON string.
 std::string escaped(std::string_view text) {
   const std::string quoted = python_json_string(text);

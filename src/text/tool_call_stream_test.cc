@@ -9,7 +9,7 @@ namespace sluice {
 namespace {
 
 using ::testing::ElementsAre;
-using Kind = ToolCallPart::Kind;
+using PartKind = ToolCallPart::Kind;
 
 const std::string kTwoCalls =
     "\n\n<｜DSML｜tool_calls>\n"
@@ -25,7 +25,7 @@ const std::string kTwoCalls =
 std::vector<ToolCallPart> joined(const std::vector<ToolCallPart>& parts) {
   std::vector<ToolCallPart> result;
   for (const ToolCallPart& part : parts) {
-    if (!result.empty() && result.back().kind == part.kind && part.kind != Kind::kName) {
+    if (!result.empty() && result.back().kind == part.kind && part.kind != PartKind::kName) {
       result.back().text += part.text;
     } else {
       result.push_back(part);
@@ -57,9 +57,9 @@ TEST(ToolCallStream, GivesTheCallsOfTheStrictParserHoweverTheTextIsCut) {
   ASSERT_EQ(message->tool_calls.size(), 2U);
   for (size_t step = 1; step < kTwoCalls.size(); ++step) {
     EXPECT_THAT(streamed(kTwoCalls, step),
-                ElementsAre(ToolCallPart{Kind::kName, message->tool_calls[0].name},
-                            ToolCallPart{Kind::kArguments, message->tool_calls[0].arguments},
-                            ToolCallPart{Kind::kName, "now"}, ToolCallPart{Kind::kArguments, "{}"}))
+                ElementsAre(ToolCallPart{PartKind::kName, message->tool_calls[0].name},
+                            ToolCallPart{PartKind::kArguments, message->tool_calls[0].arguments},
+                            ToolCallPart{PartKind::kName, "now"}, ToolCallPart{PartKind::kArguments, "{}"}))
         << step;
   }
 }
@@ -68,14 +68,14 @@ TEST(ToolCallStream, ShowsAValueWhileItIsWritten) {
   ToolCallStream stream;
   const size_t in_value = kTwoCalls.find("Paulo");
   EXPECT_THAT(joined(stream.push(kTwoCalls.substr(0, in_value))),
-              ElementsAre(ToolCallPart{Kind::kName, "get_weather"},
-                          ToolCallPart{Kind::kArguments, "{\"city\": \"São \\\""}));
+              ElementsAre(ToolCallPart{PartKind::kName, "get_weather"},
+                          ToolCallPart{PartKind::kArguments, "{\"city\": \"São \\\""}));
 }
 
 TEST(ToolCallStream, ACallThatIsCutOffKeepsWhatCame) {
   EXPECT_THAT(streamed(kTwoCalls.substr(0, kTwoCalls.find("Paulo")) + "</", 3),
-              ElementsAre(ToolCallPart{Kind::kName, "get_weather"},
-                          ToolCallPart{Kind::kArguments, "{\"city\": \"São \\\"</"}));
+              ElementsAre(ToolCallPart{PartKind::kName, "get_weather"},
+                          ToolCallPart{PartKind::kArguments, "{\"city\": \"São \\\"</"}));
 }
 
 TEST(ToolCallStream, WhatIsNoCallIsText) {
@@ -83,18 +83,18 @@ TEST(ToolCallStream, WhatIsNoCallIsText) {
        {"\n\n<｜DSML｜tool_calls", "\n\n<｜DSML｜tool_calls are what I write", "\n\n<｜DSML｜tool_calls>\nno",
         "\n\n<｜DSML｜tool_calls>\n<｜DSML｜invoke them=\"all\">\n",
         "\n\n<｜DSML｜tool_calls>\n<｜DSML｜invoke name=\"x"}) {
-    EXPECT_THAT(streamed(text, 1), ElementsAre(ToolCallPart{Kind::kText, text}));
-    EXPECT_THAT(streamed(text, 100), ElementsAre(ToolCallPart{Kind::kText, text}));
+    EXPECT_THAT(streamed(text, 1), ElementsAre(ToolCallPart{PartKind::kText, text}));
+    EXPECT_THAT(streamed(text, 100), ElementsAre(ToolCallPart{PartKind::kText, text}));
   }
 }
 
 TEST(ToolCallStream, WhatIsMalformedSpoilsNothingBeforeIt) {
   EXPECT_THAT(
       streamed(kTwoCalls + " and more", 4),
-      ElementsAre(ToolCallPart{Kind::kName, "get_weather"},
-                  ToolCallPart{Kind::kArguments, "{\"city\": \"São \\\"Paulo\\\"\", \"days\": [1, 2]}"},
-                  ToolCallPart{Kind::kName, "now"}, ToolCallPart{Kind::kArguments, "{}"},
-                  ToolCallPart{Kind::kText, " and more"}));
+      ElementsAre(ToolCallPart{PartKind::kName, "get_weather"},
+                  ToolCallPart{PartKind::kArguments, "{\"city\": \"São \\\"Paulo\\\"\", \"days\": [1, 2]}"},
+                  ToolCallPart{PartKind::kName, "now"}, ToolCallPart{PartKind::kArguments, "{}"},
+                  ToolCallPart{PartKind::kText, " and more"}));
 }
 
 }  // namespace

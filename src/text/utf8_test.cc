@@ -7,9 +7,9 @@
 namespace sluice {
 namespace {
 
-using Kind = Utf8Step::Kind;
+using StepKind = Utf8Step::Kind;
 
-void expect_step(std::string_view text, Kind kind, size_t length_bytes) {
+void expect_step(std::string_view text, StepKind kind, size_t length_bytes) {
   const Utf8Step step = utf8_step(text);
   EXPECT_EQ(step.kind, kind) << testing::PrintToString(text);
   EXPECT_EQ(step.length_bytes, length_bytes) << testing::PrintToString(text);
@@ -29,7 +29,7 @@ TEST(Utf8, AcceptsEveryCharacterAndNoSurrogate) {
     const std::string text = encode(code) + "x";
     const bool surrogate = code >= 0xD800 && code < 0xE000;
     const Utf8Step step = utf8_step(text);
-    ASSERT_EQ(step.kind == Kind::kCharacter, !surrogate) << code;
+    ASSERT_EQ(step.kind == StepKind::kCharacter, !surrogate) << code;
     if (!surrogate) {
       ASSERT_EQ(step.length_bytes, text.size() - 1) << code;
     }
@@ -37,26 +37,26 @@ TEST(Utf8, AcceptsEveryCharacterAndNoSurrogate) {
 }
 
 TEST(Utf8, RejectsOverlongFormsAndWhatIsAboveUnicode) {
-  expect_step("\xC0\x80", Kind::kInvalid, 1);
-  expect_step("\xC1\xBF", Kind::kInvalid, 1);
-  expect_step("\xE0\x9F\xBF", Kind::kInvalid, 1);
-  expect_step("\xF0\x8F\xBF\xBF", Kind::kInvalid, 1);
-  expect_step("\xF4\x90\x80\x80", Kind::kInvalid, 1);
-  expect_step("\xF5\x80\x80\x80", Kind::kInvalid, 1);
-  expect_step("\x80", Kind::kInvalid, 1);
-  expect_step("\xFF", Kind::kInvalid, 1);
+  expect_step("\xC0\x80", StepKind::kInvalid, 1);
+  expect_step("\xC1\xBF", StepKind::kInvalid, 1);
+  expect_step("\xE0\x9F\xBF", StepKind::kInvalid, 1);
+  expect_step("\xF0\x8F\xBF\xBF", StepKind::kInvalid, 1);
+  expect_step("\xF4\x90\x80\x80", StepKind::kInvalid, 1);
+  expect_step("\xF5\x80\x80\x80", StepKind::kInvalid, 1);
+  expect_step("\x80", StepKind::kInvalid, 1);
+  expect_step("\xFF", StepKind::kInvalid, 1);
 }
 
 TEST(Utf8, CountsTheLongestStartOfABrokenCharacter) {
-  expect_step("\xE2\x82x", Kind::kInvalid, 2);
-  expect_step("\xF0\x9F\x9Ax", Kind::kInvalid, 3);
-  expect_step("\xF0\x9Fx", Kind::kInvalid, 2);
+  expect_step("\xE2\x82x", StepKind::kInvalid, 2);
+  expect_step("\xF0\x9F\x9Ax", StepKind::kInvalid, 3);
+  expect_step("\xF0\x9Fx", StepKind::kInvalid, 2);
 }
 
 TEST(Utf8, KnowsWhatMayStillBecomeACharacter) {
-  expect_step("\xC3", Kind::kIncomplete, 1);
-  expect_step("\xE2\x82", Kind::kIncomplete, 2);
-  expect_step("\xF0\x9F\x9A", Kind::kIncomplete, 3);
+  expect_step("\xC3", StepKind::kIncomplete, 1);
+  expect_step("\xE2\x82", StepKind::kIncomplete, 2);
+  expect_step("\xF0\x9F\x9A", StepKind::kIncomplete, 3);
 }
 
 TEST(Utf8, MeasuresTheValidPrefix) {

@@ -17,6 +17,8 @@
 
 namespace sluice::testing {
 
+using namespace ::testing;  // tests say testing:: for GoogleTest's names too
+
 inline const std::filesystem::path kTinyV4 = SLUICE_SOURCE_DIR "/models/tiny-v4";
 inline const std::filesystem::path kTinyV4Reference = SLUICE_SOURCE_DIR "/tests/data/reference/tiny-v4";
 inline const std::filesystem::path kVariants = SLUICE_SOURCE_DIR "/tests/data/reference/variants";

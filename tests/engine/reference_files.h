@@ -12,6 +12,8 @@
 
 namespace sluice::testing {
 
+using namespace ::testing;  // tests say testing:: for GoogleTest's names too
+
 inline std::vector<ReferenceCase> reference_cases(const std::filesystem::path& file,
                                                   const ModelConfig& config) {
   auto cases = load_reference(file, config);

@@ -11,8 +11,8 @@ namespace {
 
 using namespace testing;
 
-constexpr size_t kPromptTokens = 29;
-constexpr size_t kNewTokens = 6;
+constexpr size_t kFormPromptTokens = 29;
+constexpr size_t kFormNewTokens = 6;
 
 GreedyRun run_folder(const std::filesystem::path& folder, StreamMode mode) {
   EngineOptions options = options_for(folder, mode);
@@ -21,8 +21,8 @@ GreedyRun run_folder(const std::filesystem::path& folder, StreamMode mode) {
   if (mode == StreamMode::kDirect) options.cache = CacheSize{0, 40.0};
   const auto loaded = load(options);
   if (loaded == nullptr) return {};
-  return run_greedily(*loaded, some_prompt(kPromptTokens, loaded->model->config().vocab_size), 11,
-                      kNewTokens);
+  return run_greedily(*loaded, some_prompt(kFormPromptTokens, loaded->model->config().vocab_size), 11,
+                      kFormNewTokens);
 }
 
 GreedyRun run_written(const SyntheticOptions& options, StreamMode mode = StreamMode::kResident) {
@@ -116,7 +116,7 @@ TEST_P(EveryShape, ComputesFiniteLogitsThatAreTheSameInEveryMode) {
   const TempFolder folder;
   SyntheticCheckpoint(options).write(folder.path());
   const GreedyRun resident = run_folder(folder.path(), StreamMode::kResident);
-  ASSERT_EQ(resident.ids.size(), kNewTokens);
+  ASSERT_EQ(resident.ids.size(), kFormNewTokens);
   EXPECT_TRUE(all_finite(resident.logits));
   // A model that says the same to everything would pass for right.
   const size_t vocab = options.vocab;
@@ -131,7 +131,7 @@ TEST(SyntheticForms, TheFilesOfACheckpointDoNotMatter) {
   SyntheticOptions options;
   options.mtp_layers = 1;
   const GreedyRun single = run_written(options);
-  ASSERT_EQ(single.ids.size(), kNewTokens);
+  ASSERT_EQ(single.ids.size(), kFormNewTokens);
   for (const size_t shards : {1U, 2U, 5U}) {
     for (const bool with_index : {true, false}) {
       options.shards = shards;
@@ -149,7 +149,7 @@ TEST(SyntheticForms, TheSpellingOfTheConfigurationDoesNotMatter) {
   SyntheticOptions options;
   options.mtp_layers = 1;
   const GreedyRun released = run_written(options);
-  ASSERT_EQ(released.ids.size(), kNewTokens);
+  ASSERT_EQ(released.ids.size(), kFormNewTokens);
   options.transformers_spelling = true;
   expect_same_bits(run_written(options), released, "transformers' spelling");
 }
@@ -175,7 +175,7 @@ TEST(SyntheticForms, ExpertsOfOneModelMayDifferInFormatInEveryMode) {
   const TempFolder folder;
   checkpoint.write(folder.path());
   const GreedyRun resident = run_folder(folder.path(), StreamMode::kResident);
-  ASSERT_EQ(resident.ids.size(), kNewTokens);
+  ASSERT_EQ(resident.ids.size(), kFormNewTokens);
   EXPECT_TRUE(all_finite(resident.logits));
   expect_same_bits(run_folder(folder.path(), StreamMode::kMmap), resident, "mmap");
   expect_same_bits(run_folder(folder.path(), StreamMode::kDirect), resident, "direct");

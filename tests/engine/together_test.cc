@@ -14,7 +14,7 @@ namespace {
 
 using namespace testing;
 
-constexpr size_t kNewTokens = 6;
+constexpr size_t kTogetherNewTokens = 6;
 
 // A sequence: a prompt, taken in by pieces of `step` tokens, and then greedy tokens.
 struct Plan {
@@ -53,9 +53,9 @@ class RouteNotes final : public ForwardObserver {
 
 struct Runner {
   explicit Runner(const Model& model, size_t number) : prompt(prompt_of(number)), step(kPlans[number].step) {
-    auto made = SequenceState::create(model.state_shape(), prompt.size() + kNewTokens);
+    auto made = SequenceState::create(model.state_shape(), prompt.size() + kTogetherNewTokens);
     if (made) state = std::move(*made);
-    run.logits.reserve((prompt.size() + kNewTokens) * model.config().vocab_size);
+    run.logits.reserve((prompt.size() + kTogetherNewTokens) * model.config().vocab_size);
   }
 
   std::span<const int32_t> next() const {
@@ -66,7 +66,7 @@ struct Runner {
 
   void take(const Model& model, std::span<const float> logits) {
     run.logits.insert(run.logits.end(), logits.begin(), logits.end());
-    if (state.position() < prompt.size() || run.ids.size() == kNewTokens) return;
+    if (state.position() < prompt.size() || run.ids.size() == kTogetherNewTokens) return;
     const auto last = logits.last(model.config().vocab_size);
     run.ids.push_back(static_cast<int32_t>(std::max_element(last.begin(), last.end()) - last.begin()));
   }
@@ -125,7 +125,7 @@ class Together : public ::testing::Test {
     ASSERT_NE(loaded, nullptr);
     plan_ = loaded->plan;
     for (size_t i = 0; i < std::size(kPlans); ++i)
-      alone_.push_back(run_greedily(*loaded, prompt_of(i), kPlans[i].step, kNewTokens));
+      alone_.push_back(run_greedily(*loaded, prompt_of(i), kPlans[i].step, kTogetherNewTokens));
   }
 
   static void expect_alone(const Runner& runner, size_t number, const std::string& what) {
@@ -185,7 +185,7 @@ TEST_F(Together, AFailedReadEndsTheSequencesThatNeededItAndNoOther) {
           std::ranges::find_if(runners, [](const Runner& one) { return one.error.has_value(); });
       if (first == runners.end()) continue;
       for (size_t i = 0; i < runners.size(); ++i) {
-        if (runners[i].state.position() == runners[i].prompt.size() + kNewTokens) continue;
+        if (runners[i].state.position() == runners[i].prompt.size() + kTogetherNewTokens) continue;
         EXPECT_EQ(runners[i].error.has_value(), runners[i].notes.needed(*first->error)) << what << ", " << i;
       }
       break;
