@@ -351,6 +351,11 @@ bool has_amx() {
   return false;
 }
 
+void amx_pair_matmul_rows(const WeightMatrix& w, size_t row_begin, size_t row_end, const PairedTokens& x,
+                          size_t first_block, float* y, size_t y_stride) {
+  pair_matmul_rows(w, row_begin, row_end, x, first_block, y, y_stride);
+}
+
 }  // namespace sluice
 
 #endif

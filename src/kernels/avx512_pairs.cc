@@ -178,6 +178,7 @@ HWY_POP_ATTRIBUTES
 namespace sluice {
 
 bool has_avx512_bf16() {
+  __builtin_cpu_init();
   return __builtin_cpu_supports("avx512bw") != 0 && __builtin_cpu_supports("avx512dq") != 0 &&
          __builtin_cpu_supports("avx512vl") != 0 && __builtin_cpu_supports("avx512bf16") != 0;
 }
@@ -190,6 +191,16 @@ namespace sluice {
 
 bool has_avx512_bf16() {
   return false;
+}
+
+void avx512_pair_tokens(const float* x, size_t x_stride, const PairedTokens& pairs, size_t tile, size_t begin,
+                        size_t end) {
+  pair_tokens(x, x_stride, pairs, tile, begin, end);
+}
+
+void avx512_pair_matvec_rows(const WeightMatrix& w, size_t row_begin, size_t row_end, const PairedTokens& x,
+                             size_t first_block, float* y) {
+  pair_matmul_rows(w, row_begin, row_end, x, first_block, y, w.rows);
 }
 
 }  // namespace sluice

@@ -8,6 +8,7 @@
 
 #include "base/thread_pool.h"
 #include "checkpoint/config.h"
+#include "kernels/activations.h"
 #include "model/batch.h"
 #include "model/route_script.h"
 #include "model/workspace.h"
@@ -58,6 +59,15 @@ struct ForwardContext {
   Numerics numerics = Numerics::kExact;
   bool gathers_experts = false;  // see Model::gather_experts
 };
+
+// What products with `weights` take of x [tokens, cols]; in the workspace, until the scope around the call
+// ends, as far as they need room.
+Activations activations(const ForwardContext& context, const WeightMatrix& weights, const float* x,
+                        size_t tokens, size_t cols);
+
+// y [tokens, weights.rows] from x [tokens, weights.cols].
+void multiply(const ForwardContext& context, const WeightMatrix& weights, const float* x, size_t tokens,
+              float* y);
 
 // Tells the observer, if there is one, how long a part of a pass took: from here to the end of the scope.
 class PartTimer {
