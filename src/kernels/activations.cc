@@ -21,9 +21,8 @@ Form form_of(Numerics numerics, WeightFormat format, size_t cols) {
   if (numerics == Numerics::kExact) return Form::kAsTheyAre;
   const bool is_mxfp4 = format == WeightFormat::kMXFP4;
   if (uses_amx()) {
-    // bf16 weights would gain less: with one token exact products of them are three times as fast.
-    const bool gains = is_mxfp4 || format == WeightFormat::kFP8;
-    return gains && cols % kPairBlockCols == 0 ? Form::kPairs : Form::kAsTheyAre;
+    // One token's products with bf16 weights would take twice as long as exact ones.
+    return has_pairs(format) && cols % kPairBlockCols == 0 ? Form::kPairs : Form::kAsTheyAre;
   }
   return is_mxfp4 ? Form::kFixedPoint : Form::kAsTheyAre;
 }

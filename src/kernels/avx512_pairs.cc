@@ -10,6 +10,12 @@ HWY_PUSH_ATTRIBUTES(SLUICE_PAIR_TARGET)
 namespace sluice {
 namespace {
 
+// Zero instead of what is too small.
+inline __m512 without_smallest(__m512 values) {
+  const __mmask16 is_small = _mm512_cmp_ps_mask(_mm512_abs_ps(values), _mm512_set1_ps(0x1p-60F), _CMP_LT_OQ);
+  return _mm512_maskz_mov_ps(_knot_mask16(is_small), values);
+}
+
 // What hi leaves of values; zero where hi is no number.
 inline __m512 rest(__m512 value, __m512i hi) {
   constexpr int kNoNumber = 0x99;  // infinities and NaNs
@@ -24,20 +30,6 @@ inline __m512i first_of(__m512i pairs) {
 inline __m512i second_of(__m512i pairs) {
   return _mm512_and_si512(pairs, _mm512_set1_epi32(static_cast<int>(0xffff0000U)));
 }
-
-// Subnormal numbers are zero, as tiles have it, until the end of the scope.
-class NoSubnormals {
- public:
-  NoSubnormals() : before_(_mm_getcsr()) { _mm_setcsr(before_ | kFlushToZero | kSubnormalsAreZero); }
-  ~NoSubnormals() { _mm_setcsr(before_); }
-  NoSubnormals(const NoSubnormals&) = delete;
-  NoSubnormals& operator=(const NoSubnormals&) = delete;
-
- private:
-  static constexpr unsigned kFlushToZero = 0x8000;
-  static constexpr unsigned kSubnormalsAreZero = 0x0040;
-  unsigned before_;
-};
 
 // A block's activations in float32.
 struct WidePairs {
@@ -117,7 +109,6 @@ bool multiply_group(const WeightMatrix& w, size_t row, size_t rows, const WidePa
 template <class Decoder>
 bool multiply_rows(const WeightMatrix& w, size_t row_begin, size_t row_end, const PairedTokens& x,
                    size_t first_block, float* y) {
-  const NoSubnormals no_subnormals;
   const auto wide = widened(x, first_block, w.cols / kPairBlockCols);
   bool is_right = true;
   for (size_t row = row_begin; row < row_end; row += kGroupRows)
@@ -151,8 +142,8 @@ void avx512_pair_tokens(const float* x, size_t x_stride, const PairedTokens& pai
     uint16_t* out = pairs.block(tile, b);
     for (size_t t = 0; t < tokens; ++t, out += kPairBlockCols) {
       const float* in = rows + t * x_stride + b * kPairBlockCols;
-      const __m512 lower = _mm512_loadu_ps(in);
-      const __m512 upper = _mm512_loadu_ps(in + 16);
+      const __m512 lower = without_smallest(_mm512_loadu_ps(in));
+      const __m512 upper = without_smallest(_mm512_loadu_ps(in + 16));
       const __m512 one = _mm512_permutex2var_ps(lower, firsts, upper);
       const __m512 other = _mm512_permutex2var_ps(lower, seconds, upper);
       const __m512i hi = round(one, other);

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <limits>
 #include <vector>
 
 #include "numerics/codec.h"
@@ -10,24 +9,18 @@
 namespace sluice {
 namespace {
 
-// What arithmetic that knows no subnormal numbers makes of it.
-float flushed(float value) {
-  return std::abs(value) < std::numeric_limits<float>::min() ? std::copysign(0.0F, value) : value;
-}
-
-uint16_t rounded(float value) {
-  return float_to_bf16(flushed(value));
-}
+// Below, magnitudes count as zero.
+constexpr float kSmallest = 0x1p-60F;
 
 // One block's sum of products: weights in the matrix's order, x in pairs.
 float block_sum(const float* weights, const uint16_t* x, PairedColumns columns) {
   float first = 0;
   float second = 0;
   for (size_t m = 0; m < kPairBlockCols / 2; ++m) {
-    first = flushed(std::fma(weights[columns.first(m)], bf16_to_float(x[2 * m]), first));
-    second = flushed(std::fma(weights[columns.second(m)], bf16_to_float(x[2 * m + 1]), second));
+    first = std::fma(weights[columns.first(m)], bf16_to_float(x[2 * m]), first);
+    second = std::fma(weights[columns.second(m)], bf16_to_float(x[2 * m + 1]), second);
   }
-  return flushed(first + second);
+  return first + second;
 }
 
 }  // namespace
@@ -58,9 +51,10 @@ void pair_tokens(const float* x, size_t x_stride, const PairedTokens& pairs, siz
       const float* in = x + (pairs.first_token(tile) + t) * x_stride + b * kPairBlockCols;
       for (size_t i = 0; i < kPairBlockCols; ++i) {
         const size_t c = i % 2 == 0 ? pairs.columns().first(i / 2) : pairs.columns().second(i / 2);
-        hi[i] = rounded(in[c]);
+        const float value = std::abs(in[c]) < kSmallest ? 0.0F : in[c];
+        hi[i] = float_to_bf16(value);
         const float nearest = bf16_to_float(hi[i]);
-        lo[i] = std::isfinite(nearest) ? rounded(in[c] - nearest) : uint16_t{0};
+        lo[i] = std::isfinite(nearest) ? float_to_bf16(value - nearest) : uint16_t{0};
       }
     }
   }
@@ -72,15 +66,14 @@ void pair_matmul_rows(const WeightMatrix& w, size_t row_begin, size_t row_end, c
   const size_t tokens = x.tile_tokens();
   for (size_t row = row_begin; row < row_end; ++row) {
     decode_row(w, static_cast<uint32_t>(row), weights.data());
-    for (float& weight : weights) weight = flushed(weight);
     for (size_t tile = 0; tile < x.tiles(); ++tile) {
       for (size_t t = 0; t < tokens; ++t) {
         float sum = 0;
         for (size_t b = 0; b < w.cols / kPairBlockCols; ++b) {
           const uint16_t* hi = x.block(tile, first_block + b) + t * kPairBlockCols;
           const float* block_weights = weights.data() + b * kPairBlockCols;
-          sum = flushed(sum + block_sum(block_weights, hi, x.columns()));
-          sum = flushed(sum + block_sum(block_weights, hi + tokens * kPairBlockCols, x.columns()));
+          sum += block_sum(block_weights, hi, x.columns());
+          sum += block_sum(block_weights, hi + tokens * kPairBlockCols, x.columns());
         }
         y[(x.first_token(tile) + t) * y_stride + row] = sum;
       }

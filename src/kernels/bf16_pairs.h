@@ -2,15 +2,18 @@
 // `--numerics fast` on machines whose tiles multiply bf16 (AMX).
 //
 // An activation x becomes hi = bf16(x), the nearest, and lo = bf16(x - hi), which together have 16
-// significant bits or more; what is below 2^-126 is zero, and beside an infinite or NaN hi, lo is zero. A
-// weight times its block's scale is exact in bf16 for MXFP4, FP8 and bf16; what is below 2^-126 is zero.
+// significant bits or more. A magnitude below 2^-60 counts as zero, and beside an infinite or NaN hi, lo is
+// zero. A weight times its block's scale is exact in bf16 for MXFP4 and FP8.
 //
 // The order of additions is that of TDPBF16PS (Intel's Software Developer's Manual, volume 2). Columns are
 // taken in blocks of 32, each with hi and then with lo. Of a block, sixteen columns are the first of a pair,
 // the others the second (PairedColumns). The first ones' products are added up in ascending order by fused
 // multiply-adds from zero; so are the second ones'; the two sums are added, and the result is added to what
-// the output has gained so far. Every result of an operation below 2^-126 is zero. So a result depends on
-// nothing but its row and its token.
+// the output has gained so far. So a result depends on nothing but its row and its token.
+//
+// That instruction takes subnormal numbers for zero, and not quite as a rule of its manual would have it.
+// None can arise from scales of 2^-31 and more: lo is a multiple of 2^-83, and a weight one of 2^-9 scales.
+// What has smaller scales is multiplied in scalar arithmetic, by all kernels.
 #pragma once
 
 #include <cstddef>
@@ -23,22 +26,19 @@ namespace sluice {
 inline constexpr size_t kPairBlockCols = 32;
 inline constexpr size_t kTileTokens = 16;  // at most, that are multiplied together
 
-// Which columns of a block make the pair m < 16: as they come out of a format's codes with few instructions.
-// `distance` is 4 for MXFP4 (nibbles of words), 2 for FP8 (bytes of words) and 1 for bf16.
+// Which columns of a block make the pair m < 16: as they come out of a format's codes with few instructions,
+// nibbles of words for MXFP4 and bytes of words for FP8.
 struct PairedColumns {
   size_t distance;
 
-  explicit constexpr PairedColumns(WeightFormat format)
-      : distance(format == WeightFormat::kMXFP4 ? 4
-                 : format == WeightFormat::kFP8 ? 2
-                                                : 1) {}
+  explicit constexpr PairedColumns(WeightFormat format) : distance(format == WeightFormat::kMXFP4 ? 4 : 2) {}
   constexpr size_t first(size_t m) const { return m / distance * 2 * distance + m % distance; }
   constexpr size_t second(size_t m) const { return first(m) + distance; }
 };
 
-// Whether weights of a format are exact in bf16: all but float32.
+// Whether these are products for weights of a format.
 constexpr bool has_pairs(WeightFormat format) {
-  return format != WeightFormat::kF32;
+  return format == WeightFormat::kMXFP4 || format == WeightFormat::kFP8;
 }
 
 // Activations as planes of bf16 pairs, in tiles of tokens: a view. The tiles have as many tokens as each

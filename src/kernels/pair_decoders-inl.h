@@ -69,8 +69,9 @@ struct FourWords {
   }
 };
 
-// Codes of scales with which no weight leaves the range of bf16's normal numbers. A checkpoint's are between.
-constexpr uint8_t kLowestScale = 16;
+// Codes of scales, 2^-31 to 2^113, with which no weight or product leaves the range of normal numbers
+// (bf16_pairs.h) and no weight that of decoders. A checkpoint's are between.
+constexpr uint8_t kLowestScale = 96;
 constexpr uint8_t kHighestScale = 240;
 
 // Each decodes a block of 16 rows from kPieces pieces of their lines, of which each holds kLineBlocks blocks
@@ -125,7 +126,7 @@ class MXFP4Decoder {
     }
   }
 
-  static bool has_met_nan() { return false; }
+  static bool has_met_nan() { return false; }  // there is none
 
  private:
   static constexpr int kBase = 252;
@@ -205,30 +206,8 @@ class FP8Decoder {
   __m512i largest_ = _mm512_setzero_si512();
 };
 
-class BF16Decoder {
- public:
-  static constexpr size_t kBlockBytes = 64;
-
-  BF16Decoder(const WeightMatrix& /*w*/, size_t /*row*/) {}
-
-  static __m512i line_scales(const uint32_t* /*offsets*/, size_t /*first*/, size_t /*b*/) {
-    return _mm512_setzero_si512();
-  }
-
-  template <class Sink>
-  static HWY_INLINE void decode(const Lines& lines, size_t /*i*/, __m512i /*line_scales*/, const Sink& sink) {
-    for (size_t piece = 0; piece < 4; ++piece) {
-      const FourWords rows(lines.pieces[piece]);
-      for (size_t d = 0; d < 4; ++d) sink(4 * piece + d, rows.words[d]);
-    }
-  }
-
-  static bool has_met_nan() { return false; }
-};
-
 // Whether the scales of rows [begin, end), which are some, are such as decoders take.
 inline bool are_scales_usual(const WeightMatrix& w, size_t row_begin, size_t row_end) {
-  if (w.format == WeightFormat::kBF16) return true;
   size_t first = row_begin * (w.cols / kMXFP4BlockSize);
   size_t last = row_end * (w.cols / kMXFP4BlockSize);
   if (w.format == WeightFormat::kFP8) {
@@ -247,17 +226,11 @@ inline bool are_scales_usual(const WeightMatrix& w, size_t row_begin, size_t row
   return odd == 0;
 }
 
-// Calls body.operator()<Decoder>() with the decoder of a format, which is not float32.
+// Calls body.operator()<Decoder>() with the decoder of a format that has_pairs().
 template <class Body>
 auto with_decoder(WeightFormat format, const Body& body) {
-  switch (format) {
-    case WeightFormat::kMXFP4:
-      return body.template operator()<MXFP4Decoder>();
-    case WeightFormat::kFP8:
-      return body.template operator()<FP8Decoder>();
-    default:
-      return body.template operator()<BF16Decoder>();
-  }
+  if (format == WeightFormat::kMXFP4) return body.template operator()<MXFP4Decoder>();
+  return body.template operator()<FP8Decoder>();
 }
 
 // Where rows [row, row + count) of w begin: bytes behind the first of them. Beyond the last there is that row
