@@ -1,5 +1,7 @@
 #include "model/forward_context.h"
 
+#include "kernels/activations.h"
+
 namespace sluice {
 
 void ForwardObserver::on_scores(uint32_t, uint64_t, std::span<const float>) {}

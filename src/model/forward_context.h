@@ -8,13 +8,15 @@
 
 #include "base/thread_pool.h"
 #include "checkpoint/config.h"
-#include "kernels/activations.h"
 #include "model/batch.h"
 #include "model/route_script.h"
 #include "model/workspace.h"
 #include "sluice/numerics.h"
 
 namespace sluice {
+
+class Activations;
+struct WeightMatrix;
 
 // What a pass spends its time on, in a layer.
 enum class PassPart {
