@@ -8,7 +8,6 @@
 
 #include "base/read_memory.h"
 #include "kernels/activations.h"
-#include "kernels/fixed_point.h"
 #include "kernels/matmul.h"
 #include "stored_matrix.h"
 
@@ -39,22 +38,18 @@ void matvec(benchmark::State& state, WeightFormat format) {
   state.SetBytesProcessed(state.iterations() * static_cast<int64_t>(matrices.size_bytes()));
 }
 
-void matvec_fast(benchmark::State& state) {
+// What fast numerics make of it, rounding included.
+void matvec_fast(benchmark::State& state, WeightFormat format) {
   const auto rows = static_cast<uint32_t>(state.range(0));
   const auto cols = static_cast<uint32_t>(state.range(1));
   ThreadPool pool(static_cast<size_t>(state.range(2)));
-  constexpr auto kFormat = WeightFormat::kMXFP4;
-  StoredMatrices matrices(kFormat, rows, cols, 1 + kReadBytes / weight_values_bytes(kFormat, rows, cols));
+  StoredMatrices matrices(format, rows, cols, 1 + kReadBytes / weight_values_bytes(format, rows, cols));
   const std::vector<float> x(cols, 0.5F);
   std::vector<float> y(rows);
-  std::vector<FixedGroup> scratch(groups_of(cols));
+  const auto scratch = activations_scratch(format, 1, cols);
   for (auto _ : state) {
-    const WeightMatrix matrix = matrices.next();
-    const Activations inputs(pool, Numerics::kFast, kFormat, x.data(), 1, cols,
-                             reinterpret_cast<float*>(scratch.data()));
-    pool.parallel_for(rows, rows_per_task(matrix, 1, pool.threads()), [&](size_t begin, size_t end) {
-      inputs.multiply_rows(matrix, begin, end, y.data(), rows);
-    });
+    const Activations inputs(pool, Numerics::kFast, format, x.data(), 1, cols, scratch.get());
+    multiply(pool, inputs, matrices.next(), y.data());
     benchmark::DoNotOptimize(y.data());
   }
   state.SetBytesProcessed(state.iterations() * static_cast<int64_t>(matrices.size_bytes()));
@@ -68,10 +63,14 @@ BENCHMARK_CAPTURE(matvec, mxfp4, WeightFormat::kMXFP4)  // w1 and w3, w2
     ->ArgsProduct({{2048}, {4096}, {1, 2}})
     ->ArgsProduct({{4096}, {2048}, {1, 2}})
     ->UseRealTime();
-BENCHMARK(matvec_fast)
+BENCHMARK_CAPTURE(matvec_fast, mxfp4, WeightFormat::kMXFP4)
     ->ArgNames(kShape)
     ->ArgsProduct({{2048}, {4096}, {1, 2}})
     ->ArgsProduct({{4096}, {2048}, {1, 2}})
+    ->UseRealTime();
+BENCHMARK_CAPTURE(matvec_fast, fp8, WeightFormat::kFP8)
+    ->ArgNames(kShape)
+    ->ArgsProduct({{2048}, {4096}, {1, 2}})
     ->UseRealTime();
 BENCHMARK_CAPTURE(matvec, fp8, WeightFormat::kFP8)  // shared w1, w2; wq_b, wo_b
     ->ArgNames(kShape)

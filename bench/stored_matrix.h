@@ -1,10 +1,13 @@
-// Weights for benchmarks: random codes, several copies.
+// Weights for benchmarks: random codes, several copies; and room for rounded activations.
 #pragma once
 
 #include <cstddef>
+#include <cstdlib>
+#include <memory>
 #include <random>
 #include <vector>
 
+#include "kernels/activations.h"
 #include "numerics/weight_matrix.h"
 
 namespace sluice {
@@ -45,5 +48,12 @@ class StoredMatrices {
   std::vector<std::byte> values_;
   std::vector<std::byte> scales_;
 };
+
+// What Activations in fast numerics want to be given.
+inline std::unique_ptr<float, void (*)(void*)> activations_scratch(WeightFormat format, size_t tokens,
+                                                                   size_t cols) {
+  const size_t floats = Activations::scratch_floats(Numerics::kFast, format, tokens, cols);
+  return {static_cast<float*>(std::aligned_alloc(64, (floats / 16 + 1) * 64)), &std::free};
+}
 
 }  // namespace sluice

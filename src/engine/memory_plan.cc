@@ -135,7 +135,7 @@ Result<MemoryPlan> plan_memory(const EngineOptions& options, const EngineSizes& 
   plan.kv_bytes =
       options.sessions * (SequenceState::bytes_when_full(shape, sizes.context_tokens) + mark_bytes);
   plan.workspace_bytes =
-      Model::workspace_bytes(config, sizes.pass_tokens()) + Stepper::buffer_bytes(config, sizes);
+      Model::workspace_bytes(config, sizes.pass_tokens(), options.numerics) + Stepper::buffer_bytes(config, sizes);
   plan.program_bytes = program_bytes(options, sizes, config, catalog);
   plan.slot_bytes = SlotLayout(catalog, kPlannedAlignmentBytes).slot_bytes();
   plan.experts = catalog.expert_count();

@@ -60,7 +60,7 @@ TEST_F(MemoryPlanOfTinyV4, CountsEveryPart) {
   EXPECT_EQ(made->dense_bytes, kDenseBytes);
   EXPECT_EQ(made->kv_bytes,
             SequenceState::bytes_when_full(Model::state_shape(config_, RowFormat::kF32), 4096));
-  EXPECT_GE(made->workspace_bytes, Model::workspace_bytes(config_, 512));
+  EXPECT_GE(made->workspace_bytes, Model::workspace_bytes(config_, 512, Numerics::kExact));
   EXPECT_EQ(made->experts, kExperts);
   EXPECT_EQ(made->slots, kExperts / 2);
   EXPECT_EQ(made->experts_bytes, made->slots * made->slot_bytes);
@@ -94,7 +94,7 @@ TEST_F(MemoryPlanOfTinyV4, WhatSharesAPassHasItsPlaceInIt) {
   // Logits of a token each; rows of a pass are bounded by the chunk.
   EXPECT_EQ(eight->workspace_bytes, one->workspace_bytes + 7 * config_.vocab_size * sizeof(float));
   options.chunk_tokens = 3;
-  EXPECT_GT(plan(options, kUnknown)->workspace_bytes, Model::workspace_bytes(config_, 8));
+  EXPECT_GT(plan(options, kUnknown)->workspace_bytes, Model::workspace_bytes(config_, 8, Numerics::kExact));
 }
 
 TEST_F(MemoryPlanOfTinyV4, ACacheInBytesHoldsAsManySlotsAsFit) {

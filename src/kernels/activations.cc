@@ -1,51 +1,142 @@
 #include "kernels/activations.h"
 
+#include <algorithm>
+#include <vector>
+
+#include "kernels/amx_pairs.h"
+#include "kernels/avx512_pairs.h"
 #include "kernels/fixed_point.h"
+#include "kernels/groups.h"
 #include "kernels/matmul.h"
+#include "kernels/matvec.h"
 #include "kernels/packed_tokens.h"
+#include "kernels/simd_target.h"
 
 namespace sluice {
 namespace {
 
 constexpr size_t kTokensPerTask = 8;
+constexpr size_t kBlocksPerTask = 32;  // of a tile of tokens
 
-bool in_fixed_point(Numerics numerics, WeightFormat format) {
-  return numerics == Numerics::kFast && format == WeightFormat::kMXFP4;
+enum class Form : uint8_t { kAsTheyAre, kFixedPoint, kPairs };
+
+Form form_of(Numerics numerics, WeightFormat format, size_t cols) {
+  if (numerics == Numerics::kExact) return Form::kAsTheyAre;
+  const bool is_mxfp4 = format == WeightFormat::kMXFP4;
+  if (uses_amx()) {
+    // One token's products with bf16 weights would take twice as long as exact ones.
+    return has_pairs(format) && cols % kPairBlockCols == 0 ? Form::kPairs : Form::kAsTheyAre;
+  }
+  return is_mxfp4 ? Form::kFixedPoint : Form::kAsTheyAre;
+}
+
+void fill_pairs(ThreadPool& pool, const float* x, size_t cols, const PairedTokens& pairs) {
+  const size_t pieces = (pairs.blocks() + kBlocksPerTask - 1) / kBlocksPerTask;
+  const size_t grain = pairs.tokens() == 1 ? pieces : 1;  // one token is soon done
+  pool.parallel_for(pairs.tiles() * pieces, grain, [&](size_t begin, size_t end) {
+    for (size_t i = begin; i < end; ++i) {
+      const size_t first = i % pieces * kBlocksPerTask;
+      avx512_pair_tokens(x, cols, pairs, i / pieces, first, std::min(first + kBlocksPerTask, pairs.blocks()));
+    }
+  });
 }
 
 }  // namespace
 
 size_t Activations::scratch_floats(Numerics numerics, WeightFormat format, size_t tokens, size_t cols) {
-  if (in_fixed_point(numerics, format)) return tokens * groups_of(cols) * sizeof(FixedGroup) / sizeof(float);
-  return packs_once(tokens) ? packed_floats(tokens, cols) : 0;
+  switch (form_of(numerics, format, cols)) {
+    case Form::kAsTheyAre:
+      return packed_floats(std::min(tokens, most_matvec_tokens()), cols);
+    case Form::kFixedPoint:
+      return tokens * groups_of(cols) * sizeof(FixedGroup) / sizeof(float);
+    case Form::kPairs:
+      return PairedTokens::values_of(tokens, cols) * sizeof(uint16_t) / sizeof(float);
+  }
+  return 0;
 }
 
 Activations::Activations(ThreadPool& pool, Numerics numerics, WeightFormat format, const float* x,
                          size_t tokens, size_t cols, float* scratch)
-    : x_(x), tokens_(tokens), cols_(cols) {
-  if (!in_fixed_point(numerics, format)) {
-    if (!packs_once(tokens)) return;
+    : format_(format), x_(x), tokens_(tokens), cols_(cols) {
+  const Form form = form_of(numerics, format, cols);
+  if (form == Form::kPairs && tokens > 0) {
+    pairs_.emplace(reinterpret_cast<uint16_t*>(scratch), tokens, cols, format);
+    fill_pairs(pool, x, cols, *pairs_);
+  } else if (form == Form::kFixedPoint) {
+    auto* const fixed = reinterpret_cast<FixedGroup*>(scratch);
+    pool.parallel_for(tokens, kTokensPerTask, [&](size_t begin, size_t end) {
+      for (size_t t = begin; t < end; ++t) round_to_fixed(x + t * cols, cols, fixed + t * groups_of(cols));
+    });
+    fixed_ = fixed;
+  } else if (form == Form::kAsTheyAre && packs_once(tokens)) {
     pack_tokens(format, x, cols, tokens, cols, scratch);
     packed_ = scratch;
-    packed_format_ = format;
-    return;
   }
-  auto* const fixed = reinterpret_cast<FixedGroup*>(scratch);
-  pool.parallel_for(tokens, kTokensPerTask, [&](size_t begin, size_t end) {
-    for (size_t t = begin; t < end; ++t) round_to_fixed(x + t * cols, cols, fixed + t * groups_of(cols));
-  });
-  fixed_ = fixed;
+}
+
+bool Activations::takes_pairs(const WeightMatrix& w, size_t first_col) const {
+  return pairs_ && w.format == format_ && w.cols % kPairBlockCols == 0 && first_col % kPairBlockCols == 0;
+}
+
+// A row's last group may have columns that the weights have not: they must not be another product's.
+bool Activations::takes_packed(const WeightMatrix& w, size_t first_col) const {
+  const bool ends_with_group = w.cols % kGroupCols == 0 || first_col + w.cols == cols_;
+  return packed_ != nullptr && w.format == format_ && first_col % kGroupCols == 0 && ends_with_group;
 }
 
 void Activations::multiply_rows(const WeightMatrix& w, size_t row_begin, size_t row_end, float* y,
-                                size_t y_stride) const {
-  if (fixed_ != nullptr && w.format == WeightFormat::kMXFP4) {
+                                size_t y_stride, size_t first_col) const {
+  if (takes_pairs(w, first_col)) {
+    const size_t first_block = first_col / kPairBlockCols;
+    // From two tokens on tiles are faster, and memory the same.
+    if (tokens_ == 1) {
+      avx512_pair_matvec_rows(w, row_begin, row_end, *pairs_, first_block, y);
+    } else {
+      amx_pair_matmul_rows(w, row_begin, row_end, *pairs_, first_block, y, y_stride);
+    }
+  } else if (fixed_ != nullptr && w.format == WeightFormat::kMXFP4) {
     fixed_matmul_rows(w, row_begin, row_end, fixed_, tokens_, y, y_stride);
-  } else if (packed_ != nullptr && w.format == packed_format_) {
-    packed_matmul_rows(w, row_begin, row_end, packed_, tokens_, y, y_stride);
+  } else if (takes_packed(w, first_col)) {
+    packed_matmul_rows(w, row_begin, row_end, {packed_, tokens_, cols_, first_col}, y, y_stride);
   } else {
-    matmul_rows(w, row_begin, row_end, x_, cols_, tokens_, y, y_stride);
+    matmul_rows(w, row_begin, row_end, x_ + first_col, cols_, tokens_, y, y_stride);
   }
+}
+
+size_t Activations::rows_per_task(const WeightMatrix& w, size_t threads) const {
+  const size_t rows = sluice::rows_per_task(w, tokens_, threads);
+  if (!takes_pairs(w, 0) || rows >= w.rows) return rows;
+  // What tiles take at once, and so many rows that each fetch of x from L3 serves them.
+  constexpr size_t kRows = 64;
+  constexpr size_t kMostRows = 512;
+  const size_t share = (w.rows + threads - 1) / threads;
+  const size_t most = tokens_ <= kTileTokens ? kRows : kMostRows;
+  return std::min((share + kRows - 1) / kRows * kRows, most);
+}
+
+void multiply(ThreadPool& pool, const Activations& x, const WeightMatrix& w, float* y) {
+  pool.parallel_for(w.rows, x.rows_per_task(w, pool.threads()),
+                    [&](size_t begin, size_t end) { x.multiply_rows(w, begin, end, y, w.rows); });
+}
+
+void multiply_together(ThreadPool& pool, std::span<const ActivationsProduct> products) {
+  struct Task {
+    const ActivationsProduct* product;
+    size_t begin, end;
+  };
+  std::vector<Task> tasks;
+  for (const ActivationsProduct& product : products) {
+    const size_t rows = product.x.rows_per_task(product.w, pool.threads());
+    for (size_t begin = product.row_begin; begin < product.row_end; begin += rows)
+      tasks.push_back({&product, begin, std::min(begin + rows, product.row_end)});
+  }
+  pool.parallel_for(tasks.size(), 1, [&](size_t first, size_t last) {
+    for (size_t i = first; i < last; ++i) {
+      const ActivationsProduct& product = *tasks[i].product;
+      product.x.multiply_rows(product.w, tasks[i].begin, tasks[i].end, product.y, product.y_stride,
+                              product.first_col);
+    }
+  });
 }
 
 }  // namespace sluice

@@ -105,11 +105,10 @@ AddPanel add_panel_of(size_t tokens, std::index_sequence<kCounts...>) {
 // Up to kDecodedRows rows: a step of columns is decoded once and multiplied with every token.
 class RowBlock {
  public:
-  RowBlock(const float* packed, size_t tokens)
-      : packed_(packed),
-        tokens_(tokens),
+  explicit RowBlock(const PackedTokens& x)
+      : x_(x),
         panels_(hwy::AllocateAligned<Panel>(kDecodedRows / kTileRows)),
-        sums_floats_(kDecodedRows * tokens * kDotLanes),
+        sums_floats_(kDecodedRows * x.tokens * kDotLanes),
         sums_(hwy::AllocateAligned<float>(sums_floats_)) {}
 
   template <class Row>
@@ -120,29 +119,30 @@ class RowBlock {
       const size_t end = std::min(groups, begin + kStepGroups);
       for (size_t r = 0; r < rows; r += kTileRows)
         decode_panel<Row>(w, row + r, std::min(kTileRows, rows - r), begin, end, panels_[r / kTileRows]);
-      for (size_t tile = 0; tile < tiles_of(tokens_); ++tile)
-        add_step<weight_has_scales<Row>>(w.cols, rows, tile, begin, end);
+      for (size_t tile = 0; tile < tiles_of(x_.tokens); ++tile)
+        add_step<weight_has_scales<Row>>(rows, tile, begin, end);
     }
-    for (size_t tile = 0; tile < tiles_of(tokens_); ++tile)
+    for (size_t tile = 0; tile < tiles_of(x_.tokens); ++tile)
       store(rows, tile, y + tile * kTileTokens * y_stride, y_stride);
   }
 
  private:
   float* sums_of(size_t tile, size_t r) const {
-    return sums_.get() + (tile * kTileTokens * kDecodedRows + r * tokens_of_tile(tokens_, tile)) * kDotLanes;
+    return sums_.get() +
+           (tile * kTileTokens * kDecodedRows + r * tokens_of_tile(x_.tokens, tile)) * kDotLanes;
   }
 
   template <bool kHasScales>
-  void add_step(size_t cols, size_t rows, size_t tile, size_t begin, size_t end) {
-    const size_t tokens = tokens_of_tile(tokens_, tile);
+  void add_step(size_t rows, size_t tile, size_t begin, size_t end) {
+    const size_t tokens = tokens_of_tile(x_.tokens, tile);
     const AddPanel add = add_panel_of<kHasScales>(tokens, std::make_index_sequence<kTileTokens>());
-    const float* const x = packed_ + packed_tile_offset(cols, tile) + begin * kGroupCols * tokens;
+    const float* const x = packed_tile(x_, tile) + begin * kGroupCols * tokens;
     for (size_t r = 0; r < rows; r += kTileRows)
       add(panels_[r / kTileRows], x, end - begin, sums_of(tile, r));
   }
 
   void store(size_t rows, size_t tile, float* y, size_t y_stride) const {
-    const size_t tokens = tokens_of_tile(tokens_, tile);
+    const size_t tokens = tokens_of_tile(x_.tokens, tile);
     for (size_t r = 0; r < rows; ++r) {
       const float* sums = sums_of(tile, r);
       for (size_t t = 0; t < tokens; ++t) {
@@ -154,16 +154,15 @@ class RowBlock {
     }
   }
 
-  const float* packed_;
-  size_t tokens_;
+  const PackedTokens& x_;
   hwy::AlignedFreeUniquePtr<Panel[]> panels_;
   size_t sums_floats_;
   hwy::AlignedFreeUniquePtr<float[]> sums_;
 };
 
-void products_of_many_tokens(const WeightMatrix& w, size_t row_begin, size_t row_end, const float* packed,
-                             size_t tokens, float* y, size_t y_stride) {
-  RowBlock block(packed, tokens);
+void products_of_many_tokens(const WeightMatrix& w, size_t row_begin, size_t row_end, const PackedTokens& x,
+                             float* y, size_t y_stride) {
+  RowBlock block(x);
   with_row_type(w.format, [&]<class Row> {
     for (size_t row = row_begin; row < row_end; row += kDecodedRows) {
       block.template multiply<Row>(w, row, std::min(kDecodedRows, row_end - row), y + row, y_stride);
@@ -196,13 +195,13 @@ constexpr size_t kSmallProduct = size_t{1} << 18;
 
 }  // namespace
 
-void packed_matmul_rows(const WeightMatrix& w, size_t row_begin, size_t row_end, const float* packed,
-                        size_t tokens, float* y, size_t y_stride) {
-  if (tokens == 0) return;
-  if (tokens <= most_matvec_tokens()) {
-    matvec_rows(w, row_begin, row_end, packed, tokens, y, y_stride);
+void packed_matmul_rows(const WeightMatrix& w, size_t row_begin, size_t row_end, const PackedTokens& x,
+                        float* y, size_t y_stride) {
+  if (x.tokens == 0) return;
+  if (x.tokens <= most_matvec_tokens()) {
+    matvec_rows(w, row_begin, row_end, x, y, y_stride);
   } else {
-    HWY_DYNAMIC_DISPATCH(products_of_many_tokens)(w, row_begin, row_end, packed, tokens, y, y_stride);
+    HWY_DYNAMIC_DISPATCH(products_of_many_tokens)(w, row_begin, row_end, x, y, y_stride);
   }
 }
 
@@ -214,7 +213,7 @@ void matmul_rows(const WeightMatrix& w, size_t row_begin, size_t row_end, const 
   for (size_t first = 0; first < tokens; first += kPackedTokens) {
     const size_t count = std::min(kPackedTokens, tokens - first);
     pack_tokens(w.format, x + first * x_stride, x_stride, count, w.cols, packed.get());
-    packed_matmul_rows(w, row_begin, row_end, packed.get(), count, y + first * y_stride, y_stride);
+    packed_matmul_rows(w, row_begin, row_end, {packed.get(), count, w.cols}, y + first * y_stride, y_stride);
   }
 }
 
@@ -232,60 +231,18 @@ size_t rows_per_task(const WeightMatrix& w, size_t tokens, size_t threads) {
   return std::max<size_t>(1, (share + pieces - 1) / pieces);
 }
 
-namespace {
-
-// A product, with its activations packed where all rows share them.
-class SharedProduct {
- public:
-  SharedProduct(const RowsProduct& product, size_t tokens) : product_(product), tokens_(tokens) {
-    if (tokens == 0 || !packs_once(tokens)) return;
-    packed_ = hwy::AllocateAligned<float>(packed_floats(tokens, product.w.cols));
-    pack_tokens(product.w.format, product.x, product.x_stride, tokens, product.w.cols, packed_.get());
-  }
-
-  void multiply(size_t row_begin, size_t row_end) const {
-    const auto& [w, first, last, x, x_stride, y, y_stride] = product_;
-    if (packed_) {
-      packed_matmul_rows(w, row_begin, row_end, packed_.get(), tokens_, y, y_stride);
-    } else {
-      matmul_rows(w, row_begin, row_end, x, x_stride, tokens_, y, y_stride);
-    }
-  }
-
- private:
-  const RowsProduct& product_;
-  size_t tokens_;
-  hwy::AlignedFreeUniquePtr<float[]> packed_;
-};
-
-struct Task {
-  size_t product;
-  size_t row_begin;
-  size_t row_end;
-};
-
-}  // namespace
-
 void matmul(ThreadPool& pool, const WeightMatrix& w, const float* x, size_t tokens, float* y) {
-  const RowsProduct rows{w, 0, w.rows, x, w.cols, y, w.rows};
-  const SharedProduct product(rows, tokens);
-  pool.parallel_for(w.rows, rows_per_task(w, tokens, pool.threads()),
-                    [&](size_t begin, size_t end) { product.multiply(begin, end); });
-}
-
-void matmul_together(ThreadPool& pool, std::span<const RowsProduct> products, size_t tokens) {
-  std::vector<SharedProduct> shared;
-  std::vector<Task> tasks;
-  shared.reserve(products.size());
-  for (const RowsProduct& product : products) {
-    const size_t rows = rows_per_task(product.w, tokens, pool.threads());
-    for (size_t begin = product.row_begin; begin < product.row_end; begin += rows)
-      tasks.push_back({shared.size(), begin, std::min(begin + rows, product.row_end)});
-    shared.emplace_back(product, tokens);
+  hwy::AlignedFreeUniquePtr<float[]> packed;
+  if (tokens > 0 && packs_once(tokens)) {
+    packed = hwy::AllocateAligned<float>(packed_floats(tokens, w.cols));
+    pack_tokens(w.format, x, w.cols, tokens, w.cols, packed.get());
   }
-  pool.parallel_for(tasks.size(), 1, [&](size_t first, size_t last) {
-    for (size_t i = first; i < last; ++i)
-      shared[tasks[i].product].multiply(tasks[i].row_begin, tasks[i].row_end);
+  pool.parallel_for(w.rows, rows_per_task(w, tokens, pool.threads()), [&](size_t begin, size_t end) {
+    if (packed) {
+      packed_matmul_rows(w, begin, end, {packed.get(), tokens, w.cols}, y, w.rows);
+    } else {
+      matmul_rows(w, begin, end, x, w.cols, tokens, y, w.rows);
+    }
   });
 }
 

@@ -8,9 +8,9 @@
 #pragma once
 
 #include <cstddef>
-#include <span>
 
 #include "base/thread_pool.h"
+#include "kernels/packed_tokens.h"
 #include "numerics/weight_matrix.h"
 
 namespace sluice {
@@ -20,9 +20,9 @@ namespace sluice {
 void matmul_rows(const WeightMatrix& w, size_t row_begin, size_t row_end, const float* x, size_t x_stride,
                  size_t tokens, float* y, size_t y_stride);
 
-// The same of tokens that are packed for w's format (kernels/packed_tokens.h).
-void packed_matmul_rows(const WeightMatrix& w, size_t row_begin, size_t row_end, const float* packed,
-                        size_t tokens, float* y, size_t y_stride);
+// The same of tokens that are packed for w's format.
+void packed_matmul_rows(const WeightMatrix& w, size_t row_begin, size_t row_end, const PackedTokens& x,
+                        float* y, size_t y_stride);
 
 // Whether to pack tokens once for all rows, rather than for each task that matmul_rows is called in: so few
 // are packed in less time than a thread takes to start.
@@ -34,19 +34,5 @@ size_t rows_per_task(const WeightMatrix& w, size_t tokens, size_t threads);
 
 // All rows over the pool: x [tokens, w.cols] -> y [tokens, w.rows].
 void matmul(ThreadPool& pool, const WeightMatrix& w, const float* x, size_t tokens, float* y);
-
-// As matmul_rows has them.
-struct RowsProduct {
-  const WeightMatrix& w;
-  size_t row_begin;
-  size_t row_end;
-  const float* x;
-  size_t x_stride;
-  float* y;
-  size_t y_stride;
-};
-
-// Products that need nothing of each other, over the pool in one region.
-void matmul_together(ThreadPool& pool, std::span<const RowsProduct> products, size_t tokens);
 
 }  // namespace sluice

@@ -103,14 +103,13 @@ Products products_of(size_t tokens, std::index_sequence<kCounts...>) {
   return kProducts[tokens - 1];
 }
 
-void products_of_few_tokens(const WeightMatrix& w, size_t row_begin, size_t row_end, const float* packed,
-                            size_t tokens, float* y, size_t y_stride) {
+void products_of_few_tokens(const WeightMatrix& w, size_t row_begin, size_t row_end, const PackedTokens& x,
+                            float* y, size_t y_stride) {
   with_row_type(w.format, [&]<class Row> {
-    for (size_t tile = 0; tile < tiles_of(tokens); ++tile) {
+    for (size_t tile = 0; tile < tiles_of(x.tokens); ++tile) {
       const Products products =
-          products_of<Row>(tokens_of_tile(tokens, tile), std::make_index_sequence<kTileTokens>());
-      products(w, row_begin, row_end, packed + packed_tile_offset(w.cols, tile),
-               y + tile * kTileTokens * y_stride, y_stride);
+          products_of<Row>(tokens_of_tile(x.tokens, tile), std::make_index_sequence<kTileTokens>());
+      products(w, row_begin, row_end, packed_tile(x, tile), y + tile * kTileTokens * y_stride, y_stride);
     }
   });
 }
@@ -133,9 +132,9 @@ size_t most_matvec_tokens() {
   return HWY_DYNAMIC_DISPATCH(most_tokens)();
 }
 
-void matvec_rows(const WeightMatrix& w, size_t row_begin, size_t row_end, const float* packed, size_t tokens,
-                 float* y, size_t y_stride) {
-  HWY_DYNAMIC_DISPATCH(products_of_few_tokens)(w, row_begin, row_end, packed, tokens, y, y_stride);
+void matvec_rows(const WeightMatrix& w, size_t row_begin, size_t row_end, const PackedTokens& x, float* y,
+                 size_t y_stride) {
+  HWY_DYNAMIC_DISPATCH(products_of_few_tokens)(w, row_begin, row_end, x, y, y_stride);
 }
 
 }  // namespace sluice

@@ -9,6 +9,7 @@
 #include <algorithm>
 
 #include "kernels/lanes-inl.h"
+#include "kernels/packed_tokens.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace sluice::HWY_NAMESPACE {
@@ -27,6 +28,11 @@ constexpr size_t tokens_of_tile(size_t tokens, size_t tile) {
 // Tiles lie one behind the other: [tile][group][slice][token of the tile][lane].
 HWY_INLINE size_t packed_tile_offset(size_t cols, size_t tile) {
   return tile * kTileTokens * groups_of(cols) * kGroupCols;
+}
+
+// Where a product's first column of a tile is.
+HWY_INLINE const float* packed_tile(const PackedTokens& x, size_t tile) {
+  return x.values + packed_tile_offset(x.cols, tile) + x.first_col * tokens_of_tile(x.tokens, tile);
 }
 
 }  // namespace sluice::HWY_NAMESPACE

@@ -15,4 +15,13 @@ size_t packed_floats(size_t tokens, size_t cols);
 void pack_tokens(WeightFormat format, const float* x, size_t x_stride, size_t tokens, size_t cols,
                  float* packed);
 
+// Tokens [tokens, cols] that are packed, as a product takes them whose first column is x's `first_col`, a
+// multiple of kGroupCols.
+struct PackedTokens {
+  const float* values;
+  size_t tokens;
+  size_t cols;
+  size_t first_col = 0;
+};
+
 }  // namespace sluice

@@ -2,9 +2,11 @@
 
 #include <cstdio>
 #include <cstdlib>
+#include <string>
 #include <string_view>
 
 #include "hwy/highway.h"
+#include "kernels/amx_pairs.h"
 
 namespace sluice {
 namespace {
@@ -15,10 +17,21 @@ int64_t best_target() {
   return targets & -targets;
 }
 
+std::string_view chosen_cpu() {
+  const char* value = std::getenv("SLUICE_CPU");
+  return value == nullptr ? "" : value;
+}
+
 }  // namespace
 
 const char* simd_target() {
-  return hwy::TargetName(best_target());
+  static const std::string name = std::string(hwy::TargetName(best_target())) + (uses_amx() ? "+AMX" : "");
+  return name.c_str();
+}
+
+bool uses_amx() {
+  static const bool uses = chosen_cpu() != "avx2" && chosen_cpu() != "avx512" && has_amx();
+  return uses;
 }
 
 bool fuses_multiply_and_add() {
@@ -26,12 +39,12 @@ bool fuses_multiply_and_add() {
 }
 
 bool apply_cpu_choice() {
-  const char* value = std::getenv("SLUICE_CPU");
-  if (value == nullptr || std::string_view(value).empty()) return true;
-  if (std::string_view(value) == "avx2") {
+  const std::string_view choice = chosen_cpu();
+  if (choice == "avx2") {
     hwy::DisableTargets(HWY_AVX3 | HWY_AVX3_DL);
-  } else {
-    std::fprintf(stderr, "sluice: SLUICE_CPU=%s is ignored: the only choice is avx2\n", value);
+  } else if (!choice.empty() && choice != "avx512") {
+    std::fprintf(stderr, "sluice: SLUICE_CPU=%s is ignored: the choices are avx2 and avx512\n",
+                 std::string(choice).c_str());
   }
   return true;
 }

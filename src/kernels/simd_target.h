@@ -1,11 +1,16 @@
-// Which of the machine's vector instructions kernels use. The environment variable SLUICE_CPU=avx2 leaves out
-// what came after AVX2, so that one machine can show what others do; it is read once, before main.
+// Which of the machine's vector and tile instructions kernels use. The environment variable SLUICE_CPU leaves
+// out what came later than its value, so that one machine can show what others do: avx2, or avx512, which is
+// everything but AMX. It is read once, before main.
 #pragma once
 
 namespace sluice {
 
-// Of the instructions in use, as Highway names them: "AVX2", "AVX3" (AVX-512), "NEON".
+// Of the instructions in use, as Highway names them: "AVX2", "AVX3" (AVX-512), "NEON"; with "+AMX" behind
+// where tiles are used too.
 const char* simd_target();
+
+// Whether fast numerics multiply tiles (kernels/amx_pairs.h).
+bool uses_amx();
 
 // Whether they multiply and add with one rounding. All that do agree to the bit in every product.
 bool fuses_multiply_and_add();

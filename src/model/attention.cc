@@ -4,8 +4,8 @@
 #include <cmath>
 #include <vector>
 
+#include "kernels/activations.h"
 #include "kernels/attend.h"
-#include "kernels/matmul.h"
 #include "kernels/vector_ops.h"
 #include "model/compressor.h"
 #include "model/indexer.h"
@@ -42,11 +42,17 @@ void project_input(const ForwardContext& context, const AttentionWeights& weight
   const size_t latent = config.q_lora_rank;
   float* qr = context.workspace.floats(batch.rows() * latent);
   float* kv = context.workspace.floats(batch.rows() * d);
-  const RowsProduct products[] = {
-      {weights.wq_a, 0, latent, x, config.hidden_size, qr, latent},
-      {weights.wkv, 0, d, x, config.hidden_size, kv, d},
-  };
-  matmul_together(context.pool, products, batch.rows());
+  {
+    const Workspace::Scope scope(context.workspace);
+    const size_t hidden = config.hidden_size;
+    const Activations for_queries = activations(context, weights.wq_a, x, batch.rows(), hidden);
+    const bool is_shared = weights.wkv.format == weights.wq_a.format;
+    const Activations for_kv =
+        is_shared ? for_queries : activations(context, weights.wkv, x, batch.rows(), hidden);
+    const ActivationsProduct products[] = {{for_queries, weights.wq_a, 0, latent, qr, latent},
+                                           {for_kv, weights.wkv, 0, d, kv, d}};
+    multiply_together(context.pool, products);
+  }
   arrays.qr = qr;
   arrays.kv = {reinterpret_cast<std::byte*>(kv), d * sizeof(float)};
   for (size_t row = 0; row < batch.rows(); ++row) {
@@ -65,7 +71,7 @@ void project_queries(const ForwardContext& context, const AttentionWeights& weig
   const size_t heads = config.num_attention_heads;
   const size_t d = config.head_dim;
   arrays.q = context.workspace.floats(batch.rows() * heads * d);
-  matmul(context.pool, weights.wq_b, arrays.qr, batch.rows(), arrays.q);
+  multiply(context, weights.wq_b, arrays.qr, batch.rows(), arrays.q);
   context.pool.parallel_for(batch.rows() * heads, 16, [&](size_t begin, size_t end) {
     for (size_t i = begin; i < end; ++i) {
       float* head = arrays.q + i * d;
@@ -141,13 +147,18 @@ void project_output(const ForwardContext& context, const AttentionWeights& weigh
   const size_t group_width = heads_width / config.o_groups;
   const size_t o_width = size_t{config.o_groups} * config.o_lora_rank;
   float* latent = context.workspace.floats(row_count * o_width);
-  std::vector<RowsProduct> products;
-  for (size_t group = 0; group < config.o_groups; ++group) {
-    products.push_back({weights.wo_a, group * config.o_lora_rank, (group + 1) * config.o_lora_rank,
-                        arrays.q + group * group_width, heads_width, latent, o_width});
+  {
+    const Workspace::Scope scope(context.workspace);
+    const Activations outputs = activations(context, weights.wo_a, arrays.q, row_count, heads_width);
+    std::vector<ActivationsProduct> products;
+    for (size_t group = 0; group < config.o_groups; ++group) {
+      const size_t first_row = group * config.o_lora_rank;
+      products.push_back({outputs, weights.wo_a, first_row, first_row + config.o_lora_rank, latent, o_width,
+                          group * group_width});
+    }
+    multiply_together(context.pool, products);
   }
-  matmul_together(context.pool, products, row_count);
-  matmul(context.pool, weights.wo_b, latent, row_count, y);
+  multiply(context, weights.wo_b, latent, row_count, y);
 }
 
 // own: the row of the chunk's first token, and those after it.

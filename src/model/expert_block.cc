@@ -5,26 +5,11 @@
 
 #include "experts/gathered_request.h"
 #include "kernels/activations.h"
-#include "kernels/matmul.h"
 #include "kernels/vector_ops.h"
 #include "model/router.h"
 
 namespace sluice {
 namespace {
-
-// What products with `weights` take of x [tokens, weights.cols], in the workspace as far as they need room.
-Activations activations(const ForwardContext& context, const WeightMatrix& weights, const float* x,
-                        size_t tokens) {
-  const size_t scratch_floats =
-      Activations::scratch_floats(context.numerics, weights.format, tokens, weights.cols);
-  return {context.pool,
-          context.numerics,
-          weights.format,
-          x,
-          tokens,
-          weights.cols,
-          context.workspace.floats(scratch_floats)};
-}
 
 // y [tokens, D] = w2(silu(w1 x) * w3 x), clamped; x [tokens, D].
 void run_expert(const ForwardContext& context, const ExpertMatrices& expert, const float* x, size_t tokens,
@@ -35,8 +20,8 @@ void run_expert(const ForwardContext& context, const ExpertMatrices& expert, con
   const auto limit = static_cast<float>(context.config.swiglu_limit);
   float* gate = context.workspace.floats(tokens * inner);
   float* up = context.workspace.floats(tokens * inner);
-  const Activations inputs = activations(context, expert.w1, x, tokens);
-  context.pool.parallel_for(inner, rows_per_task(expert.w1, tokens, context.pool.threads()),
+  const Activations inputs = activations(context, expert.w1, x, tokens, hidden);
+  context.pool.parallel_for(inner, inputs.rows_per_task(expert.w1, context.pool.threads()),
                             [&](size_t begin, size_t end) {
                               inputs.multiply_rows(expert.w1, begin, end, gate, inner);
                               inputs.multiply_rows(expert.w3, begin, end, up, inner);
@@ -45,10 +30,8 @@ void run_expert(const ForwardContext& context, const ExpertMatrices& expert, con
                                 swiglu(out, up + t * inner + begin, limit, end - begin, out);
                               }
                             });
-  const Activations activated = activations(context, expert.w2, gate, tokens);
-  context.pool.parallel_for(
-      hidden, rows_per_task(expert.w2, tokens, context.pool.threads()),
-      [&](size_t begin, size_t end) { activated.multiply_rows(expert.w2, begin, end, y, hidden); });
+  const Activations activated = activations(context, expert.w2, gate, tokens, inner);
+  multiply(context.pool, activated, expert.w2, y);
 }
 
 // Which (row, rank) places of a batch use which expert.

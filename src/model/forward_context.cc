@@ -1,5 +1,7 @@
 #include "model/forward_context.h"
 
+#include "kernels/activations.h"
+
 namespace sluice {
 
 void ForwardObserver::on_scores(uint32_t, uint64_t, std::span<const float>) {}
@@ -12,5 +14,23 @@ void ForwardObserver::on_attention(uint32_t, uint64_t, std::span<const float>) {
 void ForwardObserver::on_streams(uint32_t, uint64_t, std::span<const float>) {}
 void ForwardObserver::on_part(PassPart, uint32_t, std::chrono::steady_clock::time_point,
                               std::chrono::steady_clock::time_point) {}
+
+Activations activations(const ForwardContext& context, const WeightMatrix& weights, const float* x,
+                        size_t tokens, size_t cols) {
+  const size_t scratch_floats = Activations::scratch_floats(context.numerics, weights.format, tokens, cols);
+  return {context.pool,
+          context.numerics,
+          weights.format,
+          x,
+          tokens,
+          cols,
+          context.workspace.floats(scratch_floats)};
+}
+
+void multiply(const ForwardContext& context, const WeightMatrix& weights, const float* x, size_t tokens,
+              float* y) {
+  const Workspace::Scope scope(context.workspace);
+  multiply(context.pool, activations(context, weights, x, tokens, weights.cols), weights, y);
+}
 
 }  // namespace sluice

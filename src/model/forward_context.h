@@ -15,6 +15,9 @@
 
 namespace sluice {
 
+class Activations;
+struct WeightMatrix;
+
 // What a pass spends its time on, in a layer.
 enum class PassPart {
   kAttention,  // with the hyper-connection around it
@@ -63,6 +66,15 @@ struct ForwardContext {
   Numerics numerics = Numerics::kExact;
   bool gathers_experts = false;  // see Model::gather_experts
 };
+
+// What products with `weights` take of x [tokens, cols]; in the workspace, until the scope around the call
+// ends, as far as they need room.
+Activations activations(const ForwardContext& context, const WeightMatrix& weights, const float* x,
+                        size_t tokens, size_t cols);
+
+// y [tokens, weights.rows] from x [tokens, weights.cols].
+void multiply(const ForwardContext& context, const WeightMatrix& weights, const float* x, size_t tokens,
+              float* y);
 
 // Tells the observer, if there is one, how long a part of a pass took: from here to the end of the scope.
 class PartTimer {

@@ -83,7 +83,7 @@ std::vector<std::vector<uint32_t>> select_blocks(const ForwardContext& context, 
   const size_t width = size_t{config.index_n_heads} * config.index_head_dim;
   float* queries = context.workspace.floats(batch.rows() * width);
   float* head_weights = context.workspace.floats(batch.rows() * config.index_n_heads);
-  matmul(context.pool, weights.wq_b, qr, batch.rows(), queries);
+  multiply(context, weights.wq_b, qr, batch.rows(), queries);
   matmul(context.pool, weights.weights_proj, x, batch.rows(), head_weights);
   std::vector<std::vector<uint32_t>> selected(batch.rows());
   const auto select = [&](size_t row, const auto& share_out) {

@@ -31,7 +31,8 @@ LayerStateShape layer_state_shape(const ModelConfig& config, uint32_t ratio, Row
 }  // namespace
 
 Result<Model> Model::create(ModelParts parts, size_t max_chunk_tokens) {
-  SLUICE_ASSIGN(auto workspace, Workspace::create(workspace_bytes(parts.config, max_chunk_tokens)));
+  SLUICE_ASSIGN(auto workspace,
+                Workspace::create(workspace_bytes(parts.config, max_chunk_tokens, parts.numerics)));
   return Model(std::move(parts), std::move(workspace), max_chunk_tokens);
 }
 
@@ -57,7 +58,7 @@ std::vector<LayerStateShape> Model::mtp_state_shape(const ModelConfig& config, R
   return shapes;
 }
 
-uint64_t Model::workspace_bytes(const ModelConfig& config, size_t max_chunk_tokens) {
+uint64_t Model::workspace_bytes(const ModelConfig& config, size_t max_chunk_tokens, Numerics numerics) {
   const uint64_t hidden = config.hidden_size;
   const uint64_t hc = config.hc_mult;
   const uint64_t k = config.num_experts_per_tok;
@@ -65,18 +66,26 @@ uint64_t Model::workspace_bytes(const ModelConfig& config, size_t max_chunk_toke
   const uint64_t mixing = (2 + hc) * hc + hc + hc * hc;
   const uint64_t widest_row = std::max(config.head_dim, config.index_head_dim);
   const uint64_t compressor = 4 * widest_row;
+  const uint64_t o_width = uint64_t{config.o_groups} * config.o_lora_rank;
   const uint64_t attention = config.q_lora_rank + heads_width + config.head_dim + compressor +
-                             uint64_t{config.index_n_heads} * (config.index_head_dim + 1) +
-                             uint64_t{config.o_groups} * config.o_lora_rank;
+                             uint64_t{config.index_n_heads} * (config.index_head_dim + 1) + o_width;
   const uint64_t inner = config.moe_intermediate_size;
-  const uint64_t fixed_point = Activations::scratch_floats(Numerics::kFast, WeightFormat::kMXFP4, 1, hidden) +
-                               Activations::scratch_floats(Numerics::kFast, WeightFormat::kMXFP4, 1, inner);
-  const uint64_t experts =
-      2 * k + config.n_routed_experts + k * hidden + 2 * hidden + 2 * inner + fixed_point;
+  const uint64_t experts = 2 * k + config.n_routed_experts + k * hidden + 2 * hidden + 2 * inner;
   const uint64_t mtp = (2 + hc) * hidden;
-  const uint64_t per_token = 2 * hidden + mtp + mixing + std::max(attention, experts);
+  const uint64_t per_token = 2 * hidden + mtp + mixing;
+  const auto prepared = [&](uint64_t cols) {  // for products, with weights of whatever format
+    uint64_t most = 0;
+    for (const WeightFormat format :
+         {WeightFormat::kF32, WeightFormat::kBF16, WeightFormat::kFP8, WeightFormat::kMXFP4})
+      most = std::max<uint64_t>(most, Activations::scratch_floats(numerics, format, max_chunk_tokens, cols));
+    return most;
+  };
+  const uint64_t widest_input = std::max({2 * hidden, uint64_t{config.q_lora_rank}, heads_width, o_width});
+  const uint64_t in_attention = attention * max_chunk_tokens + prepared(widest_input);
+  const uint64_t in_experts = experts * max_chunk_tokens + prepared(hidden) + prepared(inner);
   constexpr uint64_t kArrays = 64;  // each array is rounded up to a cache line
-  return (per_token * max_chunk_tokens + widest_row + kArrays * 16) * sizeof(float);
+  const uint64_t floats = per_token * max_chunk_tokens + std::max(in_attention, in_experts);
+  return (floats + widest_row + kArrays * 16) * sizeof(float);
 }
 
 ForwardContext Model::context(ForwardObserver* parts) {

@@ -1,0 +1,263 @@
+#include "kernels/bf16_pairs.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <array>
+#include <bit>
+#include <cmath>
+#include <functional>
+#include <limits>
+#include <random>
+#include <span>
+#include <string>
+#include <tuple>
+#include <vector>
+
+#include "kernels/amx_pairs.h"
+#include "kernels/avx512_pairs.h"
+#include "numerics/codec.h"
+
+namespace sluice {
+namespace {
+
+struct Stored {
+  std::vector<std::byte> values;
+  std::vector<std::byte> scales;
+  WeightMatrix matrix;
+};
+
+// Random codes, none of them NaN, one byte behind where they were allocated; scales from 2^-12 to 2^-3.
+Stored random_matrix(WeightFormat format, uint32_t rows, uint32_t cols) {
+  std::mt19937 random(rows * 7 + cols);
+  Stored stored;
+  stored.values.resize(weight_values_bytes(format, rows, cols) + 1);
+  stored.scales.resize(weight_scales_bytes(format, rows, cols));
+  for (auto& byte : stored.values) byte = static_cast<std::byte>(random() % 127 + 128 * (random() % 2));
+  for (auto& byte : stored.scales) byte = static_cast<std::byte>(115 + random() % 10);
+  stored.matrix = {format, rows, cols, stored.values.data() + 1, stored.scales.data()};
+  return stored;
+}
+
+std::vector<float> random_tokens(size_t tokens, size_t cols) {
+  std::mt19937 random(99);
+  std::normal_distribution<float> normal;
+  std::vector<float> values(tokens * cols);
+  for (float& value : values) value = std::ldexp(normal(random), static_cast<int>(random() % 20) - 10);
+  return values;
+}
+
+using PairTokens = std::function<void(const float*, size_t, const PairedTokens&, size_t, size_t, size_t)>;
+
+// Activations paired for weights of a format.
+struct Paired {
+  std::vector<uint16_t> values;
+  PairedTokens view;
+
+  Paired(const std::vector<float>& x, size_t tokens, size_t cols, WeightFormat format,
+         const PairTokens& pair = pair_tokens)
+      : values(PairedTokens::values_of(tokens, cols)), view(values.data(), tokens, cols, format) {
+    for (size_t tile = 0; tile < view.tiles(); ++tile) pair(x.data(), cols, view, tile, 0, view.blocks());
+  }
+};
+
+bool same_bits_but_for_nan(const std::vector<float>& a, const std::vector<float>& b) {
+  return std::ranges::equal(a, b, [](float one, float other) {
+    if (std::isnan(one)) return std::isnan(other);
+    return std::bit_cast<uint32_t>(one) == std::bit_cast<uint32_t>(other);
+  });
+}
+
+std::vector<float> portable_product(const WeightMatrix& w, const Paired& x) {
+  std::vector<float> y(x.view.tokens() * w.rows);
+  pair_matmul_rows(w, 0, w.rows, x.view, 0, y.data(), w.rows);
+  return y;
+}
+
+class PairFormats : public testing::TestWithParam<WeightFormat> {};
+INSTANTIATE_TEST_SUITE_P(Every, PairFormats, testing::Values(WeightFormat::kFP8, WeightFormat::kMXFP4),
+                         [](const auto& tested) { return std::string(weight_format_name(tested.param)); });
+
+TEST_P(PairFormats, AreNearTheProductInDoubleArithmetic) {
+  constexpr uint32_t kRows = 9;
+  constexpr uint32_t kCols = 544;
+  constexpr size_t kTokens = 19;
+  const auto stored = random_matrix(GetParam(), kRows, kCols);
+  const auto x = random_tokens(kTokens, kCols);
+  const auto y = portable_product(stored.matrix, Paired(x, kTokens, kCols, GetParam()));
+  std::vector<float> row(kCols);
+  for (uint32_t r = 0; r < kRows; ++r) {
+    decode_row(stored.matrix, r, row.data());
+    for (size_t t = 0; t < kTokens; ++t) {
+      double sum = 0;
+      double magnitude = 0;
+      for (uint32_t c = 0; c < kCols; ++c) {
+        const double product = double{row[c]} * double{x[t * kCols + c]};
+        sum += product;
+        magnitude += std::abs(product);
+      }
+      EXPECT_NEAR(y[t * kRows + r], sum, magnitude * 0x1p-16) << r << "," << t;
+    }
+  }
+}
+
+// One weight and one activation at a time: which columns are which is in no product of random ones.
+TEST_P(PairFormats, EveryColumnMeetsItsWeight) {
+  constexpr uint32_t kCols = 64;
+  const auto stored = random_matrix(GetParam(), 3, kCols);
+  std::vector<float> identity(size_t{kCols} * kCols);
+  for (size_t c = 0; c < kCols; ++c) identity[c * kCols + c] = 1.0F;
+  const auto y = portable_product(stored.matrix, Paired(identity, kCols, kCols, GetParam()));
+  std::vector<float> row(kCols);
+  for (uint32_t r = 0; r < 3; ++r) {
+    decode_row(stored.matrix, r, row.data());
+    for (uint32_t c = 0; c < kCols; ++c) EXPECT_EQ(y[c * 3 + r], row[c]) << r << "," << c;
+  }
+}
+
+TEST_P(PairFormats, ATokenHasTheBitsThatItHasAlone) {
+  constexpr uint32_t kRows = 5;
+  constexpr uint32_t kCols = 160;
+  constexpr size_t kMostTokens = 35;
+  const auto stored = random_matrix(GetParam(), kRows, kCols);
+  const auto x = random_tokens(kMostTokens, kCols);
+  const auto all = portable_product(stored.matrix, Paired(x, kMostTokens, kCols, GetParam()));
+  for (const size_t tokens : {1, 2, 15, 16, 17, 33}) {
+    const auto some = portable_product(stored.matrix, Paired(x, tokens, kCols, GetParam()));
+    EXPECT_TRUE(std::ranges::equal(some, std::span(all).first(some.size()))) << tokens;
+  }
+}
+
+TEST(BF16Pairs, RoundToSixteenBits) {
+  constexpr float kInfinity = std::numeric_limits<float>::infinity();
+  const std::vector<float> values = {
+      1.00390625F, 3.14159274F,  -0x1.fffffep127F, 0x1.fffffep-61F,
+      -0x1p-60F,   0x1.01fp-60F, -kInfinity,       std::numeric_limits<float>::quiet_NaN()};
+  const PairedColumns columns(WeightFormat::kFP8);
+  std::vector<float> x(32);
+  for (size_t m = 0; m < values.size(); ++m) x[columns.second(m)] = values[m];
+  const Paired paired(x, 1, 32, WeightFormat::kFP8);
+  const auto hi = [&](size_t m) { return bf16_to_float(paired.values[2 * m + 1]); };
+  const auto lo = [&](size_t m) { return bf16_to_float(paired.values[32 + 2 * m + 1]); };
+  EXPECT_EQ(hi(0) + lo(0), 1.00390625F);
+  EXPECT_NEAR(hi(1) + lo(1), 3.14159274F, 0x1p-16);
+  EXPECT_EQ(hi(2), -kInfinity);  // the nearest
+  EXPECT_EQ(lo(2), 0.0F);
+  EXPECT_EQ(hi(3), 0.0F);
+  EXPECT_EQ(lo(3), 0.0F);
+  EXPECT_EQ(hi(4), -0x1p-60F);
+  EXPECT_EQ(hi(5) + lo(5), 0x1.01fp-60F);
+  EXPECT_EQ(hi(6), -kInfinity);
+  EXPECT_EQ(lo(6), 0.0F);
+  EXPECT_TRUE(std::isnan(hi(7)));
+  EXPECT_EQ(lo(7), 0.0F);
+}
+
+// ---- what is faster, beside the portable version
+
+// A way to multiply some tokens.
+struct Kernel {
+  const char* name;
+  bool (*can_run)();
+  void (*multiply)(const WeightMatrix&, size_t, size_t, const PairedTokens&, size_t, float*, size_t);
+  std::vector<size_t> tokens;
+};
+
+void multiply_one(const WeightMatrix& w, size_t row_begin, size_t row_end, const PairedTokens& x,
+                  size_t first_block, float* y, size_t /*y_stride*/) {
+  avx512_pair_matvec_rows(w, row_begin, row_end, x, first_block, y);
+}
+
+const Kernel kKernels[] = {
+    {"AVX512", has_avx512_bf16, multiply_one, {1}},
+    {"AMX", has_amx, amx_pair_matmul_rows, {1, 2, 7, 16, 17, 33, 47, 140}},
+};
+
+class PairKernels : public testing::TestWithParam<std::tuple<size_t, WeightFormat>> {
+ protected:
+  void SetUp() override {
+    if (!kernel().can_run()) GTEST_SKIP() << "this machine has no " << kernel().name << " for bf16";
+  }
+  static const Kernel& kernel() { return kKernels[std::get<0>(GetParam())]; }
+  static WeightFormat format() { return std::get<1>(GetParam()); }
+
+  static std::vector<float> product(const WeightMatrix& w, const Paired& x) {
+    std::vector<float> y(x.view.tokens() * w.rows);
+    kernel().multiply(w, 0, w.rows, x.view, 0, y.data(), w.rows);
+    return y;
+  }
+};
+INSTANTIATE_TEST_SUITE_P(Every, PairKernels,
+                         testing::Combine(testing::Values(0, 1),
+                                          testing::Values(WeightFormat::kFP8, WeightFormat::kMXFP4)),
+                         [](const auto& tested) {
+                           return std::string(kKernels[std::get<0>(tested.param)].name) + "_" +
+                                  weight_format_name(std::get<1>(tested.param));
+                         });
+
+TEST_P(PairKernels, HaveTheBitsOfThePortableVersionInEveryShape) {
+  for (const uint32_t rows : {1, 16, 37, 140}) {
+    for (const uint32_t cols : {32, 96, 160, 544}) {
+      const auto stored = random_matrix(format(), rows, cols);
+      for (const size_t tokens : kernel().tokens) {
+        const Paired x(random_tokens(tokens, cols), tokens, cols, format());
+        EXPECT_TRUE(same_bits_but_for_nan(product(stored.matrix, x), portable_product(stored.matrix, x)))
+            << rows << " x " << cols << ", " << tokens << " tokens";
+      }
+    }
+  }
+}
+
+// Rows that begin in one block of scales and end in the next.
+TEST_P(PairKernels, RangesOfRowsAndBlocksAddressTheSameProducts) {
+  const auto stored = random_matrix(format(), 300, 64);
+  const size_t tokens = kernel().tokens.back();
+  const Paired x(random_tokens(tokens, 160), tokens, 160, format());
+  std::vector<float> expected(tokens * 300, -1.0F);
+  auto found = expected;
+  pair_matmul_rows(stored.matrix, 117, 261, x.view, 2, expected.data(), 300);
+  kernel().multiply(stored.matrix, 117, 261, x.view, 2, found.data(), 300);
+  EXPECT_TRUE(same_bits_but_for_nan(found, expected));
+}
+
+TEST_P(PairKernels, KnowEveryCodeAndScale) {
+  Stored stored = random_matrix(format(), 300, 256);
+  std::mt19937 random(5);
+  for (auto& byte : stored.values) byte = static_cast<std::byte>(random());
+  for (size_t i = 0; i < stored.scales.size(); ++i) stored.scales[i] = static_cast<std::byte>(i * 37);
+  const size_t tokens = kernel().tokens.back();
+  const Paired x(random_tokens(tokens, 256), tokens, 256, format());
+  EXPECT_TRUE(same_bits_but_for_nan(product(stored.matrix, x), portable_product(stored.matrix, x)));
+}
+
+// Scales on both sides of what decoders take, and the smallest activations there are or large ones.
+TEST_P(PairKernels, HaveTheseBitsAtTheEndsOfTheRangeToo) {
+  for (const int scale : {0, 1, 95, 96, 97, 239, 240, 241, 254, 255}) {
+    Stored stored = random_matrix(format(), 20, 96);
+    std::ranges::fill(stored.scales, static_cast<std::byte>(scale));
+    const size_t tokens = kernel().tokens.back();
+    auto values = random_tokens(tokens, 96);
+    for (float& value : values) value *= scale < 100 ? 0x1p-57F : 0x1p-3F;
+    const Paired x(values, tokens, 96, format());
+    EXPECT_TRUE(same_bits_but_for_nan(product(stored.matrix, x), portable_product(stored.matrix, x)))
+        << scale;
+  }
+}
+
+TEST(AVX512Pairs, AreRoundedToTheBitsOfThePortableVersion) {
+  if (!has_avx512_bf16()) GTEST_SKIP() << "this machine has no AVX512 for bf16";
+  constexpr size_t kCols = 96;
+  auto x = random_tokens(33, kCols);
+  std::mt19937 random(3);
+  for (size_t i = 0; i < x.size(); i += 3) x[i] = std::bit_cast<float>(static_cast<uint32_t>(random()));
+  for (const WeightFormat format : {WeightFormat::kFP8, WeightFormat::kMXFP4}) {
+    for (const size_t tokens : {1, 16, 33}) {
+      const Paired expected(x, tokens, kCols, format);
+      const Paired found(x, tokens, kCols, format, avx512_pair_tokens);
+      EXPECT_EQ(found.values, expected.values) << weight_format_name(format) << ", " << tokens;
+    }
+  }
+}
+
+}  // namespace
+}  // namespace sluice
