@@ -9,7 +9,9 @@ namespace sluice {
 // in each. What the two compute differs in the last digits.
 enum class Numerics {
   kExact,  // float32 activations, weights decoded to float32
-  kFast,   // activations that meet MXFP4 weights are rounded to 16 bits per block of 32; the rest as kExact
+  // Activations that meet MXFP4 weights are rounded to 16 bits per block of 32, the rest is as kExact; on
+  // machines with AMX those that meet MXFP4 and FP8 weights are rounded to two bf16 each.
+  kFast,
 };
 
 constexpr const char* numerics_name(Numerics numerics) {

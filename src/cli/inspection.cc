@@ -35,6 +35,7 @@ Status measure_memory(const ExpertCatalog& catalog, uint64_t dense_bytes, uint64
   EngineOptions options;
   options.model_folder = found.folder;
   options.context_tokens = found.context_tokens;
+  options.numerics = Numerics::kFast;  // as commands have it
   SLUICE_ASSIGN(const EngineSizes sizes, settle_sizes(options, found.config));
   found.context_tokens = sizes.context_tokens;
   const auto kv_bytes = [&](uint64_t tokens) {

@@ -23,7 +23,7 @@ struct ModelOptions {
   bool verify_reads = false;
   bool no_heat = false;
   std::string prefetch;  // empty: all
-  std::string numerics = "exact";
+  std::string numerics = "fast";
   std::string kv = "f32";
   size_t threads = 0;
   size_t read_threads = 8;
