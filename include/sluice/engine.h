@@ -69,7 +69,7 @@ struct EngineOptions {
   uint64_t context_tokens = 0;  // per session; 0: 32768, or the model's own limit when that is less
   size_t sessions = 1;          // that live at once: the memory plan holds the state of each
   size_t parallel = 1;          // generations that share a pass; at most as many as sessions
-  size_t chunk_tokens = 512;    // prefill takes this many tokens at a time
+  size_t chunk_tokens = 0;  // prefill takes so many tokens at a time; 0: 512 to 2048, by the memory at hand
   // Sessions can go back to the end of their last long prompt, whatever was generated after it: an answer is
   // tried again, or is not sent again as it was made. The memory plan holds for that what is said of it in
   // engine/session_state.h, and a long prompt takes one pass more, with its last token alone.
