@@ -136,11 +136,11 @@ Result<MemoryPlan> plan_memory(const EngineOptions& options, const EngineSizes& 
   plan.available_bytes = available_bytes;
   plan.dense_bytes = dense_bytes;
   const auto shape = Model::state_shape(config, options.row_format);
-  const uint64_t mark_bytes = sizes.keep_prompts ? SequenceState::most_changing_bytes(shape) : 0;
+  const uint64_t mark_bytes = sizes.keep_prompts ? SequenceMark::bytes(shape) : 0;
   plan.kv_bytes =
       options.sessions * (SequenceState::bytes_when_full(shape, sizes.context_tokens) + mark_bytes);
   plan.workspace_bytes =
-      Model::workspace_bytes(config, sizes.pass_tokens()) + Stepper::buffer_bytes(config, sizes);
+      Model::workspace_bytes(config, sizes.pass_tokens()) + Stepper::buffer_bytes(config, sizes, shape);
   plan.program_bytes = program_bytes(options, sizes, config, catalog);
   plan.slot_bytes = SlotLayout(catalog, kPlannedAlignmentBytes).slot_bytes();
   plan.experts = catalog.expert_count();

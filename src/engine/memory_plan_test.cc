@@ -91,8 +91,11 @@ TEST_F(MemoryPlanOfTinyV4, WhatSharesAPassHasItsPlaceInIt) {
   options.parallel = 8;
   const auto eight = plan(options, kUnknown);
   ASSERT_TRUE(one.has_value() && eight.has_value());
-  // Logits of a token each; rows of a pass are bounded by the chunk.
-  EXPECT_EQ(eight->workspace_bytes, one->workspace_bytes + 7 * config_.vocab_size * sizeof(float));
+  // Logits of a token each, and where each was before a pass; rows of a pass are bounded by the chunk.
+  const uint64_t before_bytes =
+      SequenceState::most_changing_bytes(Model::state_shape(config_, RowFormat::kF32));
+  EXPECT_EQ(eight->workspace_bytes,
+            one->workspace_bytes + 7 * (config_.vocab_size * sizeof(float) + before_bytes));
   options.chunk_tokens = 3;
   EXPECT_GT(plan(options, kUnknown)->workspace_bytes, Model::workspace_bytes(config_, 8));
 }
