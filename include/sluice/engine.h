@@ -69,7 +69,7 @@ struct EngineOptions {
   uint64_t context_tokens = 0;  // per session; 0: 32768, or the model's own limit when that is less
   size_t sessions = 1;          // that live at once: the memory plan holds the state of each
   size_t parallel = 1;          // generations that share a pass; at most as many as sessions
-  size_t chunk_tokens = 512;    // prefill takes this many tokens at a time
+  size_t chunk_tokens = 0;  // prefill takes so many tokens at a time; 0: 512 to 2048, by the memory at hand
   // Sessions can go back to the end of their last long prompt, whatever was generated after it: an answer is
   // tried again, or is not sent again as it was made. The memory plan holds for that what is said of it in
   // engine/session_state.h, and a long prompt takes one pass more, with its last token alone.
@@ -115,11 +115,15 @@ struct GenerationRequest {
   uint64_t max_new_tokens = 0;  // 0: until the text or the context ends
   SamplingOptions sampling;
   bool stop_at_end_of_text = true;
+  // How far the context is read: after each pass, and after a layer where that comes to a token more, all
+  // layers of a pass being thought to take as long. Rises up to the total.
   std::function<void(uint64_t tokens_done, uint64_t tokens_total)> on_prefill;
   std::function<bool(int32_t id)> on_token;  // every new token but the one that ends the text; false: stop
   // What each new token is chosen from, before it is: [vocabulary], valid until on_token returns. May be
   // empty.
   std::function<void(std::span<const float> logits)> on_logits;
+  // Looked at between passes, and within one that reads more than a token of some context: before every
+  // layer, and while its experts arrive. The session then holds what passes before it have taken in.
   std::stop_token cancel;
   // For the rooms above: looks into every forward pass (model/forward_context.h). Null, or outlives the call.
   ForwardObserver* observer = nullptr;

@@ -54,9 +54,9 @@ Status measure_memory(const ExpertCatalog& catalog, uint64_t dense_bytes, uint64
     choice.total_bytes = found.whole.total_bytes() - found.whole.experts_bytes + choice.slots_bytes;
     found.choices.push_back(choice);
   }
-  auto automatic = plan_memory(options, sizes, found.config, catalog, dense_bytes, available_bytes);
+  auto automatic = settle_plan(options, found.config, catalog, dense_bytes, available_bytes);
   if (automatic) {
-    found.automatic = *automatic;
+    found.automatic = automatic->memory;
   } else {
     found.does_not_fit = automatic.error().message;
   }

@@ -113,7 +113,8 @@ void add_sequence_options(CLI::App& app, ModelOptions& options) {
                  "tokens the context holds; default: 32768, or the model's limit")
       ->type_name("N")
       ->group("Model");
-  app.add_option("--chunk", options.chunk_tokens, "tokens of a prompt taken in at once; default: 512")
+  app.add_option("--chunk", options.chunk_tokens,
+                 "tokens of a prompt taken in at once; default: 512 to 2048, by the memory at hand")
       ->type_name("N")
       ->group("Model");
 }

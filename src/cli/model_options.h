@@ -28,8 +28,8 @@ struct ModelOptions {
   size_t threads = 0;
   size_t read_threads = 8;
   uint64_t context_tokens = 0;
-  size_t chunk_tokens = 512;
-  size_t sessions = 1;  // at least as many as parallel
+  size_t chunk_tokens = 0;  // 0: left to the engine
+  size_t sessions = 1;      // at least as many as parallel
   size_t parallel = 1;
   bool keep_prompts = false;  // EngineOptions::keep_prompts
 };

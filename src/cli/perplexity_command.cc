@@ -78,7 +78,9 @@ Command add_perplexity_command(CLI::App& app) {
   add_model_option(*command, options->model);
   add_streaming_options(*command, options->model);
   add_numerics_option(*command, options->model, "fast");
-  command->add_option("--chunk", options->model.chunk_tokens, "tokens taken in at once; default: 512")
+  command
+      ->add_option("--chunk", options->model.chunk_tokens,
+                   "tokens taken in at once; default: 512 to 2048, by the memory at hand")
       ->type_name("N")
       ->group("Model");
   command->footer(

@@ -66,9 +66,10 @@ Result<Planned> make_plan(const PlanOptions& options) {
   SLUICE_ASSIGN(const ExpertStorage storage, ExpertStorage::locate(checkpoint));
   WeightBinder binder(checkpoint, nullptr);
   SLUICE_TRY(bind_weights(checkpoint.config(), binder).map([](const ModelWeights&) {}));
-  SLUICE_ASSIGN(planned.sizes, settle_sizes(engine, checkpoint.config()));
-  SLUICE_ASSIGN(planned.memory, plan_memory(engine, planned.sizes, checkpoint.config(), storage.catalog(),
-                                            binder.arena_bytes(), planned.machine.available_bytes));
+  SLUICE_ASSIGN(SettledPlan settled, settle_plan(engine, checkpoint.config(), storage.catalog(),
+                                                 binder.arena_bytes(), planned.machine.available_bytes));
+  planned.sizes = settled.sizes;
+  planned.memory = std::move(settled.memory);
   SLUICE_ASSIGN(const Inspection found,
                 inspect_checkpoint(engine.model_folder, planned.sizes.context_tokens, 0));
   planned.work = {found.routed_bytes_per_token, found.dense_bytes_per_token};

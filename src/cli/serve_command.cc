@@ -16,7 +16,8 @@
 namespace sluice {
 namespace {
 
-// For what cannot be stopped halfway, a pass over a long chunk: a process that was told to end, ends.
+// For what cannot be stopped halfway, a layer of a pass or a read of a disk that hangs: a process that was
+// told to end, ends.
 constexpr unsigned kShutdownLimitSeconds = 15;
 
 constexpr size_t kSessions = 4;

@@ -84,8 +84,19 @@ void Generation::State::took(size_t count) {
   const auto ids = next(count);
   session_.ids.insert(session_.ids.end(), ids.begin(), ids.end());
   set_mark_if_there();
-  if (!is_decoding() && request_.on_prefill)
-    request_.on_prefill(session_.ids.size(), request_.context_ids.size());
+  if (!is_decoding()) report_prefill(session_.ids.size());
+}
+
+// Until its end, when took() says so, a piece is not taken in.
+void Generation::State::on_layer(size_t count, size_t layers_done, size_t layers) {
+  if (is_decoding() || layers_done == layers) return;
+  const uint64_t tokens = session_.ids.size() + count * layers_done / layers;
+  if (tokens > std::max<uint64_t>(prefill_reported_, session_.ids.size())) report_prefill(tokens);
+}
+
+void Generation::State::report_prefill(uint64_t tokens_done) {
+  prefill_reported_ = tokens_done;
+  if (request_.on_prefill) request_.on_prefill(tokens_done, request_.context_ids.size());
 }
 
 // From there on the rest of the prompt is wanted.

@@ -12,7 +12,8 @@
 
 namespace sluice {
 
-// Used by Stepper, in this order: next(), then took() or fail(), then choose() if wants_to_choose().
+// Used by Stepper, in this order: next(), then took(), end_cancelled() or fail(), then choose() if
+// wants_to_choose().
 struct Generation::State {
   // REQUIRES a request that was checked.
   State(Session::State& session, GenerationRequest request);
@@ -26,9 +27,15 @@ struct Generation::State {
   std::span<const int32_t> next(size_t count) const;
   SequenceState& sequence() { return session_.sequence; }
   ForwardObserver* observer() const { return request_.observer; }
+  const std::stop_token& cancel() const { return request_.cancel; }
+
+  // Of the layers, next(count) has gone through so many.
+  void on_layer(size_t count, size_t layers_done, size_t layers);
 
   // next(count) was taken in.
   void took(size_t count);
+  // The pass was left before its end, and the sequence is where it was before it.
+  void end_cancelled() { finish(FinishReason::kCancelled); }
   // The pass failed: the session is empty from now on.
   void fail(Error error);
 
@@ -47,12 +54,14 @@ struct Generation::State {
   void finish(FinishReason reason);
 
   void set_mark_if_there();
+  void report_prefill(uint64_t tokens_done);
 
   Session::State& session_;
   const GenerationRequest request_;
   Sampler sampler_;
-  uint64_t mark_at_ = 0;  // 0: nowhere
-  int32_t chosen_ = 0;    // and not taken in yet; once decoding
+  uint64_t mark_at_ = 0;           // 0: nowhere
+  uint64_t prefill_reported_ = 0;  // tokens
+  int32_t chosen_ = 0;             // and not taken in yet; once decoding
   GenerationResult result_;
   Clock::time_point start_;
   std::optional<Clock::time_point> decode_start_;  // set once the prompt is taken in

@@ -1,6 +1,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <array>
 #include <optional>
 
 #include "engine/stepper.h"
@@ -129,6 +131,48 @@ TEST_F(GenerationTest, WhoIsCancelledLeavesBeforeTheNextPassAndItsSessionGoesOn)
   EXPECT_EQ(two.take_result()->ids, alone(request(5, 6, 2)));
   EXPECT_GT(sessions[0].tokens_held(), 0U);
   EXPECT_EQ(sessions[0].generate(request(20, 3, 1))->ids, alone(request(20, 3, 1)));
+}
+
+TEST_F(GenerationTest, WhoIsCancelledLeavesALongPassAndItsSessionGoesOn) {
+  for (const bool is_decoding : {false, true}) {
+    Session sessions[] = {new_session(), new_session(), new_session()};
+    std::stop_source source;
+    GenerationRequest requests[] = {request(20, 5, 1), request(2, 9, 2), request(30, 4, 3)};
+    requests[is_decoding ? 1 : 0].cancel = source.get_token();
+    size_t passes = 0;
+    requests[0].on_prefill = [&](uint64_t done, uint64_t) {
+      if (passes == 2 && done < 20) source.request_stop();
+    };
+    Generation one = begin(sessions[0], requests[0]);
+    Generation two = begin(sessions[1], requests[1]);
+    Generation three = begin(sessions[2], requests[2]);
+    const std::array all{&one, &two, &three};
+    uint64_t held[3] = {};
+    for (; passes < 3; ++passes) {
+      for (size_t i = 0; i < 3; ++i) held[i] = sessions[i].tokens_held();
+      EXPECT_EQ(step({all.begin(), all.end()}).sequences, 3U);
+    }
+    const size_t cancelled = is_decoding ? 1 : 0;
+    for (size_t i = 0; i < 3; ++i) {
+      EXPECT_EQ(all[i]->is_over(), i == cancelled);
+      EXPECT_EQ(sessions[i].tokens_held() == held[i], i == cancelled);
+    }
+    EXPECT_EQ(all[cancelled]->take_result()->finish, FinishReason::kCancelled);
+    while (!std::ranges::all_of(all, [](const Generation* each) { return each->is_over(); }))
+      step({all.begin(), all.end()});
+    for (size_t i = 0; i < 3; ++i) {
+      if (i == cancelled) continue;
+      EXPECT_EQ(all[i]->take_result()->ids, alone(requests[i]));
+    }
+    // All that it holds, and a token more.
+    GenerationRequest further = request(20, 3, 4);
+    const auto ids = sessions[cancelled].ids_held();
+    further.context_ids.assign(ids.begin(), ids.end());
+    further.context_ids.push_back(7);
+    const auto resumed = sessions[cancelled].generate(further);
+    EXPECT_EQ(resumed->stats.reused_tokens, held[cancelled]);
+    EXPECT_EQ(resumed->ids, alone(further));
+  }
 }
 
 TEST_F(GenerationTest, ADroppedGenerationLeavesItsSessionUsable) {

@@ -79,9 +79,10 @@ Result<std::unique_ptr<LoadedModel>> LoadedModel::load(const EngineOptions& opti
   const ModelConfig& config = loaded->checkpoint.config();
   WeightBinder measure(loaded->checkpoint, nullptr);
   SLUICE_TRY(bind_weights(config, measure).map([](const ModelWeights&) {}));
-  SLUICE_ASSIGN(loaded->sizes, settle_sizes(options, config));
-  SLUICE_ASSIGN(loaded->plan, plan_memory(options, loaded->sizes, config, loaded->expert_storage.catalog(),
-                                          measure.arena_bytes(), available_memory_bytes()));
+  SLUICE_ASSIGN(SettledPlan settled, settle_plan(options, config, loaded->expert_storage.catalog(),
+                                                 measure.arena_bytes(), available_memory_bytes()));
+  loaded->sizes = settled.sizes;
+  loaded->plan = std::move(settled.memory);
   SLUICE_TRY(loaded->load_dense(options, measure.arena_bytes(), measure.tensors()));
   WeightBinder binder(loaded->checkpoint, loaded->dense_bytes.data());
   SLUICE_ASSIGN(auto weights, bind_weights(config, binder));

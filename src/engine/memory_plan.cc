@@ -16,6 +16,11 @@ namespace {
 
 constexpr uint64_t kDefaultContextTokens = 32768;
 constexpr size_t kMaxChunkTokens = 8192;
+// What we choose from.
+constexpr size_t kShortestChunkTokens = 512;
+constexpr size_t kLongestChunkTokens = 2048;
+// The part of the memory at hand that a longer chunk may take.
+constexpr uint64_t kChunkShare = 24;
 // Of prompts, in a pass in which others wait for their next token. A pass costs by its tokens when experts
 // are in memory; otherwise by the experts it reads, which a short piece has nearly as many of as a long one.
 // docs/performance.md has what was measured.
@@ -86,11 +91,11 @@ Result<CacheSize> CacheSize::parse(std::string_view text) {
 }
 
 Result<EngineSizes> settle_sizes(const EngineOptions& options, const ModelConfig& config) {
-  EngineSizes sizes{options.context_tokens, options.chunk_tokens, options.threads, options.parallel};
+  const size_t chunk_tokens = options.chunk_tokens == 0 ? kShortestChunkTokens : options.chunk_tokens;
+  EngineSizes sizes{options.context_tokens, chunk_tokens, options.threads, options.parallel};
   sizes.keep_prompts = options.keep_prompts;
-  sizes.shared_chunk_tokens =
-      std::min(options.chunk_tokens,
-               options.stream == StreamMode::kResident ? kSharedTokensInMemory : kSharedTokensStreamed);
+  sizes.shared_chunk_tokens = std::min(
+      chunk_tokens, options.stream == StreamMode::kResident ? kSharedTokensInMemory : kSharedTokensStreamed);
   if (sizes.context_tokens == 0) {
     sizes.context_tokens = std::min<uint64_t>(kDefaultContextTokens, config.max_position_embeddings);
   }
@@ -99,7 +104,7 @@ Result<EngineSizes> settle_sizes(const EngineOptions& options, const ModelConfig
                 "a context of {} tokens was asked for; the model has positions for {}", sizes.context_tokens,
                 config.max_position_embeddings);
   }
-  if (sizes.chunk_tokens == 0 || sizes.chunk_tokens > kMaxChunkTokens) {
+  if (sizes.chunk_tokens > kMaxChunkTokens) {
     return fail(ErrorCode::kInvalidArgument, "a chunk of {} tokens was asked for; expected 1 to {}",
                 sizes.chunk_tokens, kMaxChunkTokens);
   }
@@ -131,11 +136,11 @@ Result<MemoryPlan> plan_memory(const EngineOptions& options, const EngineSizes& 
   plan.available_bytes = available_bytes;
   plan.dense_bytes = dense_bytes;
   const auto shape = Model::state_shape(config, options.row_format);
-  const uint64_t mark_bytes = sizes.keep_prompts ? SequenceState::most_changing_bytes(shape) : 0;
+  const uint64_t mark_bytes = sizes.keep_prompts ? SequenceMark::bytes(shape) : 0;
   plan.kv_bytes =
       options.sessions * (SequenceState::bytes_when_full(shape, sizes.context_tokens) + mark_bytes);
-  plan.workspace_bytes =
-      Model::workspace_bytes(config, sizes.pass_tokens(), options.numerics) + Stepper::buffer_bytes(config, sizes);
+  plan.workspace_bytes = Model::workspace_bytes(config, sizes.pass_tokens(), options.numerics) +
+                         Stepper::buffer_bytes(config, sizes, shape);
   plan.program_bytes = program_bytes(options, sizes, config, catalog);
   plan.slot_bytes = SlotLayout(catalog, kPlannedAlignmentBytes).slot_bytes();
   plan.experts = catalog.expert_count();
@@ -165,6 +170,29 @@ Result<MemoryPlan> plan_memory(const EngineOptions& options, const EngineSizes& 
         stream_mode_name(options.stream), format_bytes(least_bytes));
   }
   return plan;
+}
+
+Result<SettledPlan> settle_plan(const EngineOptions& options, const ModelConfig& config,
+                                const ExpertCatalog& catalog, uint64_t dense_bytes,
+                                uint64_t available_bytes) {
+  SettledPlan settled;
+  SLUICE_ASSIGN(settled.sizes, settle_sizes(options, config));
+  const auto plan = [&](size_t chunk_tokens) {
+    settled.sizes.chunk_tokens = chunk_tokens;
+    return plan_memory(options, settled.sizes, config, catalog, dense_bytes, available_bytes);
+  };
+  if (options.chunk_tokens == 0) {
+    for (size_t longer = kLongestChunkTokens; longer > kShortestChunkTokens; longer /= 2) {
+      if (longer > settled.sizes.context_tokens) continue;
+      auto planned = plan(longer);
+      if (!planned || planned->workspace_bytes > available_bytes / kChunkShare) continue;
+      settled.memory = *std::move(planned);
+      return settled;
+    }
+  }
+  SLUICE_ASSIGN(settled.memory,
+                plan(options.chunk_tokens == 0 ? kShortestChunkTokens : options.chunk_tokens));
+  return settled;
 }
 
 }  // namespace sluice

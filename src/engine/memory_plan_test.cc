@@ -91,8 +91,11 @@ TEST_F(MemoryPlanOfTinyV4, WhatSharesAPassHasItsPlaceInIt) {
   options.parallel = 8;
   const auto eight = plan(options, kUnknown);
   ASSERT_TRUE(one.has_value() && eight.has_value());
-  // Logits of a token each; rows of a pass are bounded by the chunk.
-  EXPECT_EQ(eight->workspace_bytes, one->workspace_bytes + 7 * config_.vocab_size * sizeof(float));
+  // Logits of a token each, and where each was before a pass; rows of a pass are bounded by the chunk.
+  const uint64_t before_bytes =
+      SequenceState::most_changing_bytes(Model::state_shape(config_, RowFormat::kF32));
+  EXPECT_EQ(eight->workspace_bytes,
+            one->workspace_bytes + 7 * (config_.vocab_size * sizeof(float) + before_bytes));
   options.chunk_tokens = 3;
   EXPECT_GT(plan(options, kUnknown)->workspace_bytes, Model::workspace_bytes(config_, 8, Numerics::kExact));
 }
@@ -189,6 +192,29 @@ TEST_F(MemoryPlanOfTinyV4, SizesLeftToUsAreSettled) {
   EXPECT_EQ(settle_sizes(options, short_model)->context_tokens, 1000U);
 }
 
+TEST_F(MemoryPlanOfTinyV4, AChunkLeftToUsGrowsWithTheMemoryAtHand) {
+  const auto chunk = [&](EngineOptions options, uint64_t available_bytes) {
+    const auto settled = settle_plan(options, config_, *catalog_, kDenseBytes, available_bytes);
+    EXPECT_TRUE(settled.has_value());
+    return settled ? settled->sizes.chunk_tokens : 0;
+  };
+  const auto workspace_bytes = [&](size_t chunk_tokens) {
+    EngineOptions options = direct();
+    options.chunk_tokens = chunk_tokens;
+    return plan(options, 0)->workspace_bytes;
+  };
+  EXPECT_EQ(chunk(direct(), 24 * workspace_bytes(2048)), 2048U);
+  EXPECT_EQ(chunk(direct(), 24 * workspace_bytes(2048) - 1), 1024U);
+  EXPECT_EQ(chunk(direct(), 24 * workspace_bytes(1024) - 1), 512U);
+  EXPECT_EQ(chunk(direct(), 0), 512U) << "what is at hand is not known";
+  EngineOptions short_context = direct();
+  short_context.context_tokens = 1500;
+  EXPECT_EQ(chunk(short_context, 24 * workspace_bytes(2048)), 1024U);
+  EngineOptions chosen = direct();
+  chosen.chunk_tokens = 100;
+  EXPECT_EQ(chunk(chosen, 24 * workspace_bytes(2048)), 100U);
+}
+
 TEST_F(MemoryPlanOfTinyV4, SizesOutsideTheirRangeAreRefused) {
   const auto refused = [&](void (*change)(EngineOptions&), const std::string& part) {
     EngineOptions options;
@@ -200,7 +226,6 @@ TEST_F(MemoryPlanOfTinyV4, SizesOutsideTheirRangeAreRefused) {
   };
   refused([](EngineOptions& options) { options.context_tokens = (1 << 20) + 1; },
           "context of 1048577 tokens");
-  refused([](EngineOptions& options) { options.chunk_tokens = 0; }, "chunk of 0 tokens");
   refused([](EngineOptions& options) { options.chunk_tokens = 8193; }, "chunk of 8193 tokens");
   refused([](EngineOptions& options) { options.threads = 1025; }, "1025 threads");
   refused([](EngineOptions& options) { options.sessions = 0; }, "0 sessions");

@@ -50,6 +50,7 @@ Result<PerplexityResult> perplexity(LoadedModel& loaded, const PerplexityText& t
   Model& model = *loaded.model;
   const size_t width = model.streams_width();
   const size_t vocab = model.config().vocab_size;
+  const size_t layers = model.config().num_hidden_layers;
   const uint64_t predicted = text.ids.size() - 1;
   std::vector<float> streams(model.max_chunk_tokens() * width);
   std::vector<float> logits(vocab);
@@ -62,7 +63,13 @@ Result<PerplexityResult> perplexity(LoadedModel& loaded, const PerplexityText& t
     if (state.position() == 0) ++result.windows;
     const uint64_t count = std::min(
         {text.window - state.position(), uint64_t{model.max_chunk_tokens()}, predicted - result.tokens});
-    SLUICE_TRY(model.extend(state, std::span(text.ids).subspan(result.tokens, count), streams.data()));
+    SequenceChunk chunk{&state, std::span(text.ids).subspan(result.tokens, count), nullptr, cancel};
+    if (on_progress) {
+      chunk.on_layer = [&, count](size_t layers_done) {
+        if (layers_done < layers) on_progress(result.tokens + count * layers_done / layers, predicted);
+      };
+    }
+    SLUICE_TRY(model.extend(chunk, streams.data()));
     for (uint64_t t = 0; t < count; ++t) {
       model.logits(streams.data() + t * width, 1, logits.data());
       nll_sum += negative_log_likelihood(logits, text.ids[result.tokens + t + 1]);

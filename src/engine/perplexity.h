@@ -31,7 +31,7 @@ struct PerplexityResult {
 Result<PerplexityText> parse_perplexity_text(std::string_view json, const std::string& file_name,
                                              const ModelConfig& config);
 
-// `on_progress` sees tokens done and in all. Errors of the forward pass.
+// `on_progress` sees tokens done and in all, between layers too. kCancelled, and errors of the forward pass.
 Result<PerplexityResult> perplexity(LoadedModel& loaded, const PerplexityText& text,
                                     const std::function<void(uint64_t, uint64_t)>& on_progress,
                                     const std::stop_token& cancel = {});

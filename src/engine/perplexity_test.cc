@@ -79,7 +79,8 @@ TEST_F(Perplexity, IsTheMeanOverWindowsThatKnowNothingOfEachOther) {
   ASSERT_TRUE(result.has_value()) << result.error().message;
   EXPECT_EQ(result->windows, 3U);  // of 12, 12 and 6
   EXPECT_EQ(result->tokens, 30U);
-  EXPECT_EQ(progress, (std::vector<uint64_t>{8, 12, 20, 24, 30}));
+  // Chunks of 8 and 4, and of 6, by the thirds: there are three layers.
+  EXPECT_EQ(progress, (std::vector<uint64_t>{2, 5, 8, 9, 10, 12, 14, 17, 20, 21, 22, 24, 26, 28, 30}));
   EXPECT_NEAR(result->perplexity, std::exp(result->nll_per_token), 1e-12);
 
   double sum = 0;
@@ -121,6 +122,21 @@ TEST_F(Perplexity, StopsWhenItIsCancelled) {
   ASSERT_FALSE(result.has_value());
   EXPECT_EQ(result.error().code, ErrorCode::kCancelled);
   EXPECT_THAT(result.error().message, HasSubstr("after 12 tokens"));
+}
+
+TEST_F(Perplexity, StopsBetweenTheLayersOfAChunk) {
+  std::stop_source source;
+  uint64_t last = 0;
+  const auto result = perplexity(
+      *loaded_, text_,
+      [&](uint64_t done, uint64_t) {
+        last = done;
+        if (done == 14) source.request_stop();
+      },
+      source.get_token());
+  ASSERT_FALSE(result.has_value());
+  EXPECT_EQ(result.error().code, ErrorCode::kCancelled);
+  EXPECT_EQ(last, 14U);
 }
 
 }  // namespace

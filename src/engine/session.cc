@@ -22,11 +22,13 @@ const char* finish_reason_name(FinishReason reason) {
 Result<Session> Engine::new_session() {
   const auto shape = loaded_->model->state_shape();
   SLUICE_ASSIGN(auto sequence, SequenceState::create(shape, loaded_->sizes.context_tokens));
-  SessionMark mark;
+  SequenceMark mark;
   if (loaded_->sizes.keep_prompts) {
-    SLUICE_ASSIGN(mark.changing, MappedMemory::allocate(SequenceState::most_changing_bytes(shape)));
+    SLUICE_ASSIGN(mark, SequenceMark::create(shape));
   }
-  if (!stepper_) stepper_ = std::make_unique<Stepper>(*loaded_->model, loaded_->sizes);
+  if (!stepper_) {
+    SLUICE_ASSIGN(stepper_, Stepper::create(*loaded_->model, loaded_->sizes));
+  }
   return Session(std::make_unique<Session::State>(
       Session::State{*loaded_, *stepper_, std::move(sequence), {}, std::move(mark)}));
 }

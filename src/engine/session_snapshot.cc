@@ -19,9 +19,9 @@ SessionSnapshot SessionSnapshot::of(const Session& session) {
 
 std::optional<SessionSnapshot> SessionSnapshot::of_prompt(const Session& session) {
   Session::State& state = *session.state_;
-  if (state.mark.position == 0) return std::nullopt;
-  SessionSnapshot snapshot(state, state.mark.position);
-  snapshot.add(state.mark.changing.bytes().first(state.mark.changing_bytes));
+  if (state.mark.position() == 0) return std::nullopt;
+  SessionSnapshot snapshot(state, state.mark.position());
+  snapshot.add(state.mark.changing_bytes());
   snapshot.add_settled(state);
   return snapshot;
 }
@@ -94,15 +94,10 @@ Status SessionSnapshot::restore(Session& session, const std::filesystem::path& p
 void SessionSnapshot::fork(const Session& from, Session& into) {
   Session::State& source = *from.state_;
   Session::State& copy = *into.state_;
-  const uint64_t tokens = source.mark.position;
+  const uint64_t tokens = source.mark.position();
   copy.clear();
   copy.ids.assign(source.ids.begin(), source.ids.begin() + static_cast<ptrdiff_t>(tokens));
-  copy.sequence.resume(tokens);
-  const std::byte* changing = source.mark.changing.data();
-  for (const auto run : copy.sequence.changing_bytes()) {
-    std::memcpy(run.data(), changing, run.size());
-    changing += run.size();
-  }
+  source.mark.return_to(copy.sequence);
   const auto settled = source.sequence.settled_bytes(tokens);
   const auto places = copy.sequence.settled_bytes(tokens);
   for (size_t i = 0; i < places.size(); ++i)

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cassert>
-#include <cstring>
 
 namespace sluice {
 namespace {
@@ -13,24 +12,13 @@ constexpr uint64_t kLeastMarkedTokens = 64;
 }  // namespace
 
 void Session::State::set_mark() {
-  assert(mark.can_be_set());
-  mark.position = ids.size();
-  mark.changing_bytes = 0;
-  for (const auto run : sequence.changing_bytes()) {
-    std::memcpy(mark.changing.data() + mark.changing_bytes, run.data(), run.size());
-    mark.changing_bytes += run.size();
-  }
+  mark.set(sequence);
 }
 
 void Session::State::return_to_mark() {
-  assert(mark.position > 0 && mark.position <= ids.size());
-  sequence.resume(mark.position);
-  ids.resize(mark.position);
-  const std::byte* from = mark.changing.data();
-  for (const auto run : sequence.changing_bytes()) {
-    std::memcpy(run.data(), from, run.size());
-    from += run.size();
-  }
+  assert(mark.position() > 0 && mark.position() <= ids.size());
+  mark.return_to(sequence);
+  ids.resize(mark.position());
 }
 
 void Session::State::prepare_for(std::span<const int32_t> context) {
@@ -44,7 +32,7 @@ uint64_t Session::State::mark_of(std::span<const int32_t> context, uint64_t aske
   if (!mark.can_be_set()) return 0;
   const uint64_t last = context.size() - 1;
   if (asked >= std::max<uint64_t>(ids.size(), 1) && asked <= last) return asked;
-  return last >= ids.size() && last - mark.position >= kLeastMarkedTokens ? last : 0;
+  return last >= ids.size() && last - mark.position() >= kLeastMarkedTokens ? last : 0;
 }
 
 uint64_t Session::State::reusable_tokens(std::span<const int32_t> context) const {
@@ -53,7 +41,7 @@ uint64_t Session::State::reusable_tokens(std::span<const int32_t> context) const
            std::equal(ids.begin(), ids.begin() + static_cast<ptrdiff_t>(tokens), context.begin());
   };
   if (begins_with(ids.size())) return ids.size();
-  return begins_with(mark.position) ? mark.position : 0;
+  return begins_with(mark.position()) ? mark.position() : 0;
 }
 
 }  // namespace sluice

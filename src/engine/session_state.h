@@ -3,39 +3,28 @@
 
 #include <vector>
 
-#include "base/memory.h"
+#include "engine/sequence_mark.h"
 #include "engine/stepper.h"
 #include "kv/sequence_state.h"
 #include "sluice/engine.h"
 
 namespace sluice {
 
-// A place that a sequence can go back to: its first tokens. Rows of closed blocks stay where they are while a
-// sequence grows, so that only the rest has to be copied, once for each prompt: SequenceState's changing
-// bytes, 24 MB at most for DeepSeek-V4-Flash.
-struct SessionMark {
-  uint64_t position = 0;  // 0: there is none
-  MappedMemory changing;  // room for SequenceState::most_changing_bytes; none: nothing is marked
-  uint64_t changing_bytes = 0;
-
-  bool can_be_set() const { return changing.size_bytes() > 0; }
-};
-
 struct Session::State {
   LoadedModel& loaded;
   Stepper& stepper;
   SequenceState sequence;
   std::vector<int32_t> ids;  // taken in: ids.size() == sequence.position()
-  SessionMark mark;          // mark.position <= ids.size()
+  SequenceMark mark;         // of the last prompt's end, when prompts are kept; at most at ids.size()
 
   void clear() {
     sequence.clear();
     ids.clear();
-    mark.position = 0;
+    mark.forget();
   }
   // Marks the present position. REQUIRES mark.can_be_set().
   void set_mark();
-  // Forgets what came after the mark. REQUIRES mark.position > 0.
+  // Forgets what came after the mark. REQUIRES mark.position() > 0.
   void return_to_mark();
   // Forgets what `context` does not go on from: reusable_tokens(context) are left.
   void prepare_for(std::span<const int32_t> context);

@@ -6,8 +6,11 @@
 #include <algorithm>
 #include <filesystem>
 #include <fstream>
+#include <map>
 #include <optional>
+#include <stop_token>
 
+#include "model/forward_context.h"
 #include "sluice/engine.h"
 
 namespace sluice {
@@ -81,7 +84,8 @@ TEST_F(SessionTest, GeneratesAsManyTokensAsWereAskedFor) {
   EXPECT_EQ(result.finish, FinishReason::kMaxTokens);
   EXPECT_EQ(result.ids.size(), 7U);
   EXPECT_EQ(seen, result.ids);
-  EXPECT_EQ(prefilled, (std::vector<uint64_t>{8, 16, 20}));
+  // By the thirds of its chunks: there are three layers.
+  EXPECT_EQ(prefilled, (std::vector<uint64_t>{2, 5, 8, 10, 13, 16, 17, 18, 20}));
   EXPECT_EQ(result.stats.prompt_tokens, 20U);
   EXPECT_EQ(result.stats.reused_tokens, 0U);
   EXPECT_EQ(result.stats.new_tokens, 7U);
@@ -145,6 +149,55 @@ TEST_F(SessionTest, CancelledBetweenChunksItKeepsWhatIsDoneAndGoesOn) {
   const auto resumed = generate(session, request(20, 6));
   EXPECT_EQ(resumed.stats.reused_tokens, 16U);
   EXPECT_EQ(resumed.ids, fresh_ids(request(20, 6)));
+}
+
+// What new tokens were chosen from.
+GenerationRequest noting_logits(GenerationRequest request, std::vector<float>& logits) {
+  request.on_logits = [&](std::span<const float> row) {
+    logits.insert(logits.end(), row.begin(), row.end());
+  };
+  return request;
+}
+
+// Notes the last layer that looked at a token.
+class LastLayer final : public ForwardObserver {
+ public:
+  void on_streams(uint32_t layer, uint64_t position, std::span<const float>) override {
+    layers_of[position] = layer + 1;
+  }
+  std::map<uint64_t, uint32_t> layers_of;
+};
+
+// 36 tokens are taken in as 8, 8, 8, 8 and 4, and pass the window of 8 and close blocks of 4.
+TEST_F(SessionTest, CancelledBetweenTheLayersOfAChunkItGoesOnFromBeforeTheChunk) {
+  std::vector<float> expected, logits;
+  const auto fresh = fresh_ids(noting_logits(request(36, 4), expected));
+  for (uint64_t chunk = 0; chunk < 36; chunk += 8) {
+    const uint64_t tokens = std::min<uint64_t>(8, 36 - chunk);
+    for (const uint32_t layers : {1U, 2U}) {
+      Session session = new_session();
+      std::stop_source source;
+      LastLayer observer;
+      GenerationRequest made = request(36, 4);
+      made.cancel = source.get_token();
+      made.observer = &observer;
+      made.on_prefill = [&](uint64_t done, uint64_t) {
+        if (done == chunk + tokens * layers / 3) source.request_stop();
+      };
+      const auto cancelled = generate(session, made);
+      EXPECT_EQ(cancelled.finish, FinishReason::kCancelled);
+      EXPECT_TRUE(cancelled.ids.empty());
+      EXPECT_EQ(observer.layers_of.size(), chunk + tokens);
+      EXPECT_EQ(observer.layers_of[chunk], layers);
+      EXPECT_EQ(session.tokens_held(), chunk);
+      EXPECT_EQ(session.ids_held().size(), chunk);
+      logits.clear();
+      const auto resumed = generate(session, noting_logits(request(36, 4), logits));
+      EXPECT_EQ(resumed.stats.reused_tokens, chunk);
+      EXPECT_EQ(resumed.ids, fresh) << chunk << ", " << layers;
+      EXPECT_EQ(logits, expected) << chunk << ", " << layers;
+    }
+  }
 }
 
 TEST_F(SessionTest, CancelledWhileDecodingItReturnsWhatItHas) {
@@ -358,6 +411,23 @@ TEST_F(PromptKeepingSession, ACancelledPromptIsGoneOnWith) {
   EXPECT_EQ(again.ids, fresh_ids(request(300, 7)));
   session_.clear();
   EXPECT_EQ(session_.reusable_tokens(made.context_ids), 0U);
+}
+
+TEST_F(PromptKeepingSession, APromptCancelledBetweenLayersLeavesTheEndOfTheOneBefore) {
+  generate(request(129, 7));
+  std::stop_source source;
+  auto next = request(250, 3);
+  std::copy_n(request(129, 5).context_ids.begin(), 129, next.context_ids.begin());
+  next.cancel = source.get_token();
+  next.on_prefill = [&](uint64_t done, uint64_t) {
+    if (done == 128 + 40 + 13) source.request_stop();
+  };
+  EXPECT_EQ(generate(next).finish, FinishReason::kCancelled);
+  EXPECT_EQ(session_.tokens_held(), 168U);
+  EXPECT_EQ(session_.reusable_tokens(request(129, 7).context_ids), 128U);
+  next.cancel = {};
+  EXPECT_EQ(generate(next).ids, fresh_ids(next));
+  EXPECT_EQ(generate(request(129, 7)).ids, fresh_ids(request(129, 7)));
 }
 
 class SavedSession : public SessionTest {

@@ -97,13 +97,16 @@ class SpeedRunner {
   // Afterwards logits are those of the prompts' last tokens.
   Result<SpeedFigures> take_in_prompts() {
     const size_t chunk_tokens = loaded_.sizes.chunk_tokens;
+    const size_t layers = loaded_.model->config().num_hidden_layers;
     for (size_t i = 0; i < sequences_.size(); ++i) {
       const auto ids =
           random_ids(options_.prompt_tokens, loaded_.model->config().vocab_size, options_.seed + i);
       size_t count = 0;
       for (size_t done = 0; done < ids.size(); done += count) {
         count = std::min(chunk_tokens, ids.size() - done);
-        const SequenceChunk chunk{&sequences_[i].state, std::span(ids).subspan(done, count)};
+        SequenceChunk chunk{&sequences_[i].state, std::span(ids).subspan(done, count), nullptr,
+                            options_.cancel};
+        chunk.on_layer = [&](size_t layers_done) { report(done_ + count * layers_done / layers); };
         SLUICE_TRY(extend({&chunk, 1}));
       }
       loaded_.model->logits(streams_.data() + (count - 1) * loaded_.model->streams_width(), 1,
@@ -116,7 +119,8 @@ class SpeedRunner {
     const uint64_t uncounted = options_.new_tokens / 2;
     std::vector<int32_t> ids(sequences_.size());
     std::vector<SequenceChunk> chunks;
-    for (size_t i = 0; i < sequences_.size(); ++i) chunks.push_back({&sequences_[i].state, {&ids[i], 1}});
+    for (size_t i = 0; i < sequences_.size(); ++i)
+      chunks.push_back({&sequences_[i].state, {&ids[i], 1}, nullptr, options_.cancel});
     for (uint64_t step = 0; step < options_.new_tokens; ++step) {
       if (step == uncounted) watch_.take(EnginePhase::kDecode, uncounted * sequences_.size());
       for (size_t i = 0; i < sequences_.size(); ++i) {
@@ -142,9 +146,15 @@ class SpeedRunner {
     SLUICE_ASSIGN(const auto results, loaded_.model->extend(chunks, streams_.data(), &watch_.observer()));
     for (const Status& result : results) SLUICE_TRY(result);
     for (const SequenceChunk& chunk : chunks) done_ += chunk.ids.size();
-    const uint64_t total = sequences_.size() * (options_.prompt_tokens + options_.new_tokens);
-    if (options_.on_progress) options_.on_progress(done_, total);
+    report(done_);
     return {};
+  }
+
+  void report(uint64_t tokens_done) {
+    const uint64_t total = sequences_.size() * (options_.prompt_tokens + options_.new_tokens);
+    if (!options_.on_progress || tokens_done <= reported_) return;
+    reported_ = tokens_done;
+    options_.on_progress(tokens_done, total);
   }
 
   LoadedModel& loaded_;
@@ -155,6 +165,7 @@ class SpeedRunner {
   std::vector<float> streams_;  // [pass_tokens, hc, D]
   std::vector<float> logits_;   // [sequences, V]
   uint64_t done_ = 0;
+  uint64_t reported_ = 0;
 };
 
 }  // namespace

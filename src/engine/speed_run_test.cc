@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <stop_token>
 #include <vector>
 
 #include "engine/loaded_model.h"
@@ -44,6 +46,8 @@ TEST(SpeedRun, CountsThePromptAndTheSecondHalfOfTheNewTokens) {
   const StreamCounters& spent = run->decode.sample.spent;
   EXPECT_LE(spent.hits + spent.misses, 4U * config.num_hidden_layers * config.num_experts_per_tok);
   EXPECT_GE(spent.hits + spent.misses, 4U * config.num_hidden_layers);
+  EXPECT_TRUE(std::ranges::is_sorted(progress));
+  EXPECT_EQ(progress.front(), 1U);  // between the layers of the prompt's only chunk
   EXPECT_EQ(progress.back(), 13U);
   for (const SpeedFigures& figures : {run->prefill, run->decode}) {
     uint64_t sum_ns = figures.rest_ns();
@@ -162,6 +166,24 @@ TEST(SpeedRun, SaysWhenTheContextIsTooSmallAndWhenItWasCancelled) {
   const auto cancelled = run_for_speed(*engine, options);
   ASSERT_FALSE(cancelled.has_value());
   EXPECT_EQ(cancelled.error().code, ErrorCode::kCancelled);
+}
+
+TEST(SpeedRun, IsCancelledBetweenTheLayersOfAChunk) {
+  const auto engine = open_tiny();
+  ASSERT_TRUE(engine);
+  std::stop_source stop;
+  std::vector<uint64_t> progress;
+  SpeedRunOptions options;
+  options.prompt_tokens = 5;
+  options.cancel = stop.get_token();
+  options.on_progress = [&](uint64_t done, uint64_t) {
+    progress.push_back(done);
+    stop.request_stop();
+  };
+  const auto cancelled = run_for_speed(*engine, options);
+  ASSERT_FALSE(cancelled.has_value());
+  EXPECT_EQ(cancelled.error().code, ErrorCode::kCancelled);
+  EXPECT_EQ(progress, std::vector<uint64_t>{1});
 }
 
 }  // namespace

@@ -31,9 +31,21 @@ Stepper::Stepper(Model& model, const EngineSizes& sizes)
       streams_(sizes.pass_tokens() * model.streams_width()),
       logits_(sizes.parallel * model.config().vocab_size) {}
 
-uint64_t Stepper::buffer_bytes(const ModelConfig& config, const EngineSizes& sizes) {
-  return (sizes.pass_tokens() * config.hc_mult * config.hidden_size + sizes.parallel * config.vocab_size) *
-         sizeof(float);
+Result<std::unique_ptr<Stepper>> Stepper::create(Model& model, const EngineSizes& sizes) {
+  std::unique_ptr<Stepper> stepper(new Stepper(model, sizes));
+  const auto layers = model.state_shape();
+  for (size_t i = 0; i < sizes.parallel; ++i) {
+    SLUICE_ASSIGN(auto mark, SequenceMark::create(layers));
+    stepper->before_.push_back(std::move(mark));
+  }
+  return stepper;
+}
+
+uint64_t Stepper::buffer_bytes(const ModelConfig& config, const EngineSizes& sizes,
+                               std::span<const LayerStateShape> layers) {
+  const uint64_t floats =
+      sizes.pass_tokens() * config.hc_mult * config.hidden_size + sizes.parallel * config.vocab_size;
+  return floats * sizeof(float) + sizes.parallel * SequenceMark::bytes(layers);
 }
 
 Result<StepFigures> Stepper::step(std::span<Generation* const> generations) {
@@ -43,27 +55,44 @@ Result<StepFigures> Stepper::step(std::span<Generation* const> generations) {
   }
   const std::vector<Part> parts = divide(generations);
   if (parts.empty()) return StepFigures{};
-  std::vector<SequenceChunk> chunks;
+  const std::vector<SequenceChunk> chunks = chunks_of(parts);
   StepFigures figures{parts.size(), 0};
-  for (const Part& part : parts) {
-    chunks.push_back(
-        {&part.generation->sequence(), part.generation->next(part.tokens), part.generation->observer()});
-    figures.tokens += part.tokens;
-  }
+  for (const Part& part : parts) figures.tokens += part.tokens;
   const auto observed =
       std::ranges::find_if(chunks, [](const auto& chunk) { return chunk.observer != nullptr; });
   const auto results =
       model_.extend(chunks, streams_.data(), observed == chunks.end() ? nullptr : observed->observer);
-  for (size_t i = 0; i < parts.size(); ++i) {
-    const Status status = results ? (*results)[i] : Status(tl::unexpected(results.error()));
-    if (status) {
-      parts[i].generation->took(parts[i].tokens);
-    } else {
-      parts[i].generation->fail(status.error());
-    }
-  }
+  for (size_t i = 0; i < parts.size(); ++i)
+    settle(parts[i], results ? (*results)[i] : Status(tl::unexpected(results.error())), before_[i]);
   choose(parts);
   return figures;
+}
+
+// A pass that reads a piece of a prompt can take minutes: whoever is in it can leave before it ends, and then
+// goes back to where it was. A pass of single tokens is short, and not worth the copies.
+std::vector<SequenceChunk> Stepper::chunks_of(std::span<const Part> parts) {
+  const bool is_long = std::ranges::any_of(parts, [](const Part& part) { return part.tokens > 1; });
+  const size_t layers = model_.config().num_hidden_layers;
+  std::vector<SequenceChunk> chunks;
+  for (const auto& [generation, tokens] : parts) {
+    SequenceChunk chunk{&generation->sequence(), generation->next(tokens), generation->observer()};
+    if (is_long) {
+      before_[chunks.size()].set(generation->sequence());
+      chunk.cancel = generation->cancel();
+      chunk.on_layer = [generation, tokens, layers](size_t layers_done) {
+        generation->on_layer(tokens, layers_done, layers);
+      };
+    }
+    chunks.push_back(std::move(chunk));
+  }
+  return chunks;
+}
+
+void Stepper::settle(const Part& part, const Status& status, const SequenceMark& before) {
+  if (status) return part.generation->took(part.tokens);
+  if (status.error().code != ErrorCode::kCancelled) return part.generation->fail(status.error());
+  before.return_to(part.generation->sequence());
+  part.generation->end_cancelled();
 }
 
 // Prompts first: what is learnt of a sweep's last tokens is then of those that are decoded.

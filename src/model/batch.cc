@@ -23,6 +23,13 @@ void Batch::fail(size_t chunk, const Error& error) {
   ++failed_;
 }
 
+void Batch::fail_cancelled() {
+  for (size_t i = 0; i < chunks_.size(); ++i) {
+    if (!errors_[i] && chunks_[i].cancel.stop_requested())
+      fail(i, Error{ErrorCode::kCancelled, "cancelled in the middle of a pass"});
+  }
+}
+
 Status Batch::status(size_t chunk) const {
   if (!errors_[chunk]) return {};
   return tl::unexpected(*errors_[chunk]);

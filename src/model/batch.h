@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <optional>
 #include <span>
+#include <stop_token>
 #include <vector>
 
 #include "sluice/result.h"
@@ -18,6 +19,7 @@ struct Chunk {
   std::span<const int32_t> ids;         // [tokens]
   uint64_t first_position = 0;          // in the sequence
   ForwardObserver* observer = nullptr;  // of its tokens; may be null
+  std::stop_token cancel = {};
   size_t tokens() const { return ids.size(); }
 };
 
@@ -41,9 +43,11 @@ class Batch {
   // Whether some chunk has several tokens: then its experts are swept over, not kept.
   bool is_sweep() const { return rows_.size() > chunks_.size(); }
 
-  // A chunk whose expert could not be read goes on without experts: nobody looks at what comes of it. Only
-  // the first error is kept.
+  // A chunk whose expert could not be read, or that is wanted no more, goes on without experts: nobody looks
+  // at what comes of it. Only the first error is kept.
   void fail(size_t chunk, const Error& error);
+  // Fails with kCancelled whom its `cancel` asks to stop.
+  void fail_cancelled();
   bool has_failed(size_t chunk) const { return errors_[chunk].has_value(); }
   bool all_failed() const { return failed_ == chunks_.size(); }
   Status status(size_t chunk) const;

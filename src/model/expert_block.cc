@@ -197,12 +197,14 @@ Result<ExpertArrival> next_arrival(const ForwardContext& context, uint32_t layer
 }
 
 // Computes every expert of a request on its rows, in order of arrival: outputs [rows, k, D]. Ends early when
-// every chunk has failed.
+// every chunk has failed, or was cancelled meanwhile: a sweep's experts may take long to arrive.
 Status run_experts(const ForwardContext& context, const RoutedExperts& experts, uint32_t layer,
                    ExpertRequest request, const Assignment& assignment, Batch& batch, const float* x,
                    float* outputs) {
   const size_t k = context.config.num_experts_per_tok;
-  while (request.remaining() > 0 && !batch.all_failed()) {
+  while (request.remaining() > 0) {
+    batch.fail_cancelled();
+    if (batch.all_failed()) break;
     SLUICE_ASSIGN(const ExpertArrival arrival, next_arrival(context, layer, request));
     const uint32_t expert = assignment.used()[arrival.index];
     const std::span<const size_t> places = assignment.places_of(expert);

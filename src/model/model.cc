@@ -196,16 +196,20 @@ Result<std::vector<Status>> Model::extend(std::span<const SequenceChunk> chunks,
   Batch batch;
   for (const SequenceChunk& chunk : chunks) {
     SLUICE_TRY(check_chunk(*chunk.state, chunk.ids));
-    batch.add({chunk.ids, chunk.state->position(), chunk.observer});
+    batch.add({chunk.ids, chunk.state->position(), chunk.observer, chunk.cancel});
   }
   SLUICE_TRY(check_rows(batch.rows()));
   fetch_certain_experts(batch);
   embed(batch, streams);
   std::vector<LayerState*> states(chunks.size());
-  for (uint32_t layer = 0; layer < parts_.weights.layers.size() && !batch.all_failed(); ++layer) {
+  for (uint32_t layer = 0; layer < parts_.weights.layers.size(); ++layer) {
+    batch.fail_cancelled();
+    if (batch.all_failed()) break;
     std::ranges::transform(chunks, states.begin(),
                            [&](const SequenceChunk& chunk) { return &chunk.state->layer(layer); });
     SLUICE_TRY(run_layer(parts_.weights.layers[layer], layer, batch, states, streams, parts));
+    for (size_t i = 0; i < chunks.size(); ++i)
+      if (chunks[i].on_layer && !batch.has_failed(i)) chunks[i].on_layer(layer + 1);
   }
   std::vector<Status> results;
   for (size_t i = 0; i < chunks.size(); ++i) {
@@ -217,10 +221,8 @@ Result<std::vector<Status>> Model::extend(std::span<const SequenceChunk> chunks,
   return results;
 }
 
-Status Model::extend(SequenceState& state, std::span<const int32_t> ids, float* streams,
-                     ForwardObserver* observer) {
-  const SequenceChunk chunk{&state, ids, observer};
-  SLUICE_ASSIGN(const auto results, extend({&chunk, 1}, streams, observer));
+Status Model::extend(const SequenceChunk& chunk, float* streams) {
+  SLUICE_ASSIGN(const auto results, extend(std::span(&chunk, 1), streams, chunk.observer));
   return results.front();
 }
 

@@ -2,8 +2,10 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <span>
+#include <stop_token>
 #include <vector>
 
 #include "base/thread_pool.h"
@@ -36,6 +38,9 @@ struct SequenceChunk {
   SequenceState* state = nullptr;
   std::span<const int32_t> ids;         // that it takes in, at its end
   ForwardObserver* observer = nullptr;  // of these tokens; may be null
+  std::stop_token cancel = {};          // looked at before every layer, and while its experts arrive
+  // After every layer, on the thread that runs the pass, while the chunk has not failed; may be empty.
+  std::function<void(size_t layers_done)> on_layer = {};
 };
 
 // Runs one pass at a time, of one sequence or several: not thread safe, not reentrant. Sequences are
@@ -63,18 +68,23 @@ class Model {
 
   // One pass over the layers for all `chunks`, of different sequences: streams [ids of all, hc, D] of the
   // last layer, chunk after chunk. Every layer's weights, and the union of its experts, are gone through
-  // once. A result for each chunk: kIo when an expert that it needed could not be read; its state is then
-  // half written, clear() it. An error of the whole, before anything happens: kInvalidArgument for an id
-  // outside the vocabulary, or none or too many of them; kOutOfBudget when a context is full.
-  // `parts` is told of the pass's parts; may be null.
+  // once. A result for each chunk: kIo when an expert that it needed could not be read, kCancelled; its state
+  // is then half written: clear() it, or resume() at its former position with the changing bytes of then. The
+  // others' bits are not touched by it; the pass ends when nobody is left. An error of the whole, before
+  // anything happens: kInvalidArgument for an id outside the vocabulary, or none or too many of them;
+  // kOutOfBudget when a context is full. `parts` is told of the pass's parts; may be null.
   Result<std::vector<Status>> extend(std::span<const SequenceChunk> chunks, float* streams,
                                      ForwardObserver* parts = nullptr);
 
-  // The same for one sequence: `ids` [1 ... max_chunk_tokens], streams [ids, hc, D].
-  // kInvalidArgument for an id outside the vocabulary, kOutOfBudget when the context is full (both before
-  // anything happens); kIo when an expert could not be read: the state is then half written, clear() it.
+  // The same for one sequence, whose observer is told of the parts too: `ids` [1 ... max_chunk_tokens],
+  // streams [ids, hc, D]. kInvalidArgument for an id outside the vocabulary, kOutOfBudget when the context is
+  // full (both before anything happens); kIo when an expert could not be read, kCancelled: the state is then
+  // half written, see above.
+  Status extend(const SequenceChunk& chunk, float* streams);
   Status extend(SequenceState& state, std::span<const int32_t> ids, float* streams,
-                ForwardObserver* observer = nullptr);
+                ForwardObserver* observer = nullptr) {
+    return extend({&state, ids, observer}, streams);
+  }
 
   // From now on `script`, which must outlive its use, says which experts are used; null: the routers do.
   void follow(const RouteScript* script) { script_ = script; }

@@ -1,11 +1,12 @@
-// Sequences that share their passes: each has the bits that it has alone, and a failed read ends those that
-// needed it.
+// Sequences that share their passes: each has the bits that it has alone, a failed read ends those that
+// needed it, and a cancellation the one that is cancelled.
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <map>
 #include <optional>
 #include <set>
+#include <stop_token>
 
 #include "engine_runs.h"
 
@@ -76,6 +77,8 @@ struct Runner {
   SequenceState state;
   GreedyRun run;
   RouteNotes notes;
+  std::stop_source cancel;
+  std::function<void(size_t layers_done)> on_layer;
   std::optional<Error> error;
 };
 
@@ -86,7 +89,8 @@ bool pass(Model& model, std::vector<Runner>& runners) {
   for (Runner& runner : runners) {
     if (runner.error || runner.next().empty()) continue;
     runner.notes.forget();
-    chunks.push_back({&runner.state, runner.next(), &runner.notes});
+    chunks.push_back(
+        {&runner.state, runner.next(), &runner.notes, runner.cancel.get_token(), runner.on_layer});
     present.push_back(&runner);
   }
   if (chunks.empty()) return false;
@@ -201,6 +205,77 @@ TEST_F(Together, AFailedReadEndsTheSequencesThatNeededItAndNoOther) {
   auto runners = runners_of(model, 4);
   while (pass(model, runners)) continue;
   for (size_t i = 0; i < runners.size(); ++i) expect_alone(runners[i], i, "afterwards");
+}
+
+TEST_F(Together, ACancelledSequenceLeavesInTheMiddleOfAPassAndNoOtherNotices) {
+  EngineOptions options = options_for(kTinyV4, StreamMode::kDirect);
+  options.cache = cache_of(40, plan_);
+  const auto loaded = load(options);
+  ASSERT_NE(loaded, nullptr);
+  for (const size_t last_layer : {1U, 3U}) {
+    auto runners = runners_of(*loaded->model, 4);
+    ASSERT_TRUE(pass(*loaded->model, runners));
+    size_t layers = 0;
+    runners[1].on_layer = [&](size_t layers_done) {
+      layers = layers_done;
+      if (layers_done == last_layer) runners[1].cancel.request_stop();
+    };
+    while (pass(*loaded->model, runners)) continue;
+    EXPECT_EQ(layers, last_layer);
+    ASSERT_TRUE(runners[1].error.has_value());
+    EXPECT_EQ(runners[1].error->code, ErrorCode::kCancelled);
+    EXPECT_EQ(runners[1].state.position(), kPlans[1].step);
+    for (const size_t i : {0U, 2U, 3U})
+      expect_alone(runners[i], i, "beside one cancelled after layer " + std::to_string(last_layer));
+  }
+}
+
+// Asks to stop when a layer's experts are known, and notes what is done after that.
+class StopAtExperts final : public ForwardObserver {
+ public:
+  explicit StopAtExperts(uint32_t layer) : layer_(layer) {}
+  std::stop_token token() const { return source_.get_token(); }
+  void on_experts(uint32_t layer, uint64_t, std::span<const uint32_t>, std::span<const float>) override {
+    last_layer = layer;
+    if (layer == layer_) source_.request_stop();
+  }
+  void on_part(PassPart part, uint32_t layer, std::chrono::steady_clock::time_point,
+               std::chrono::steady_clock::time_point) override {
+    if (part == PassPart::kExpert) ++experts[layer];
+  }
+
+  uint32_t last_layer = 0;
+  std::map<uint32_t, size_t> experts;  // that were computed
+
+ private:
+  uint32_t layer_;
+  std::stop_source source_;
+};
+
+TEST_F(Together, APassThatNobodyWantsEndsBeforeItsNextExpert) {
+  for (const StreamMode mode : {StreamMode::kResident, StreamMode::kMmap, StreamMode::kDirect}) {
+    EngineOptions options = options_for(kTinyV4, mode);
+    if (mode == StreamMode::kDirect) options.cache = CacheSize{0, 25.0};
+    const auto loaded = load(options);
+    ASSERT_NE(loaded, nullptr);
+    Runner runner(*loaded->model, 0);
+    StopAtExperts observer(2);
+    const SequenceChunk chunk{&runner.state, runner.next(), &observer, observer.token()};
+    std::vector<float> streams(loaded->model->max_chunk_tokens() * loaded->model->streams_width());
+    const auto results = loaded->model->extend({&chunk, 1}, streams.data(), &observer);
+    ASSERT_TRUE(results.has_value());
+    ASSERT_FALSE(results->front().has_value());
+    EXPECT_EQ(results->front().error().code, ErrorCode::kCancelled);
+    EXPECT_EQ(observer.last_layer, 2U);
+    EXPECT_GT(observer.experts[1], 0U);
+    EXPECT_EQ(observer.experts.count(2), 0U);
+    EXPECT_EQ(runner.state.position(), 0U);
+    runner.state.clear();
+    std::vector<Runner> runners;
+    runners.push_back(std::move(runner));
+    while (pass(*loaded->model, runners)) continue;
+    expect_alone(runners[0], 0, stream_mode_name(mode));
+  }
 }
 
 }  // namespace
