@@ -102,7 +102,8 @@ void add_numerics_option(CLI::App& app, ModelOptions& options, const std::string
   options.numerics = by_default;
   app.add_option(
          "--numerics", options.numerics,
-         "exact: float32 throughout; fast: what quantised weights meet rounded to 16 bits; default: " + by_default)
+         "exact: float32 throughout; fast: what quantised weights meet rounded to 16 bits; default: " +
+             by_default)
       ->check(CLI::IsMember({"exact", "fast"}).description(""))
       ->type_name("NAME")
       ->group("Model");
