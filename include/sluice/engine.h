@@ -54,7 +54,7 @@ struct EngineOptions {
   StreamMode stream = StreamMode::kDirect;
   std::optional<CacheSize> cache;          // kDirect; unset: what the machine has left, at most all experts
   size_t threads = 0;                      // that compute; 0: one per core
-  Numerics numerics = Numerics::kExact;    // the commands' own default is fast
+  Numerics numerics = Numerics::kExact;    // commands choose by the machine
   RowFormat row_format = RowFormat::kF32;  // of what sequences keep: 16 bits an element halve kv_bytes
   ReaderKind reader = ReaderKind::kAuto;   // kDirect and kResident: what reads experts
   std::string policy;  // kDirect: "forecast", "lru" or "decayed-frequency"; empty: the first of them

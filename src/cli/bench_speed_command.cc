@@ -175,7 +175,7 @@ CLI::App* add_command(CLI::App& bench, const char* name, const char* what, Bench
   command->add_flag("--json", options.json, "one JSON object");
   add_model_option(*command, options.model);
   add_streaming_options(*command, options.model);
-  add_numerics_option(*command, options.model, "fast");
+  add_numerics_option(*command, options.model);
   add_sequence_options(*command, options.model);
   return command;
 }

@@ -105,7 +105,7 @@ Command add_chat_command(CLI::App& app) {
   add_sampling_flags(*command, options->sampling);
   add_model_option(*command, options->model);
   add_streaming_options(*command, options->model);
-  add_numerics_option(*command, options->model, "fast");
+  add_numerics_option(*command, options->model);
   add_sequence_options(*command, options->model);
   add_connect_options(*command, *options);
   command->footer(

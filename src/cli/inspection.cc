@@ -4,6 +4,7 @@
 
 #include "checkpoint/checkpoint.h"
 #include "engine/memory_plan.h"
+#include "kernels/activations.h"
 #include "model/bind_weights.h"
 #include "model/model.h"
 
@@ -35,7 +36,7 @@ Status measure_memory(const ExpertCatalog& catalog, uint64_t dense_bytes, uint64
   EngineOptions options;
   options.model_folder = found.folder;
   options.context_tokens = found.context_tokens;
-  options.numerics = Numerics::kFast;  // as commands have it
+  options.numerics = default_numerics();
   SLUICE_ASSIGN(const EngineSizes sizes, settle_sizes(options, found.config));
   found.context_tokens = sizes.context_tokens;
   const auto kv_bytes = [&](uint64_t tokens) {

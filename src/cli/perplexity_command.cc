@@ -77,7 +77,7 @@ Command add_perplexity_command(CLI::App& app) {
   command->add_flag("--json", options->json, "one JSON object");
   add_model_option(*command, options->model);
   add_streaming_options(*command, options->model);
-  add_numerics_option(*command, options->model, "fast");
+  add_numerics_option(*command, options->model);
   command
       ->add_option("--chunk", options->model.chunk_tokens,
                    "tokens taken in at once; default: 512 to 2048, by the memory at hand")

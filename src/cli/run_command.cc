@@ -244,7 +244,7 @@ Command add_run_command(CLI::App& app) {
   }
   add_model_option(*command, options->model);
   add_streaming_options(*command, options->model);
-  add_numerics_option(*command, options->model, "fast");
+  add_numerics_option(*command, options->model);
   add_sequence_options(*command, options->model);
   command->footer(
       "Examples:\n"

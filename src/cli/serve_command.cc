@@ -177,7 +177,7 @@ Command add_serve_command(CLI::App& app) {
   add_server_options(*command, *options);
   add_model_option(*command, options->model);
   add_streaming_options(*command, options->model);
-  add_numerics_option(*command, options->model, "fast");
+  add_numerics_option(*command, options->model);
   add_sequence_options(*command, options->model);
   add_request_options(*command, options->model);
   command->footer(

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "kernels/matmul.h"
+#include "kernels/simd_target.h"
 
 namespace sluice {
 namespace {
@@ -126,6 +127,10 @@ TEST_P(ProductsTogether, TakePartsOfTheirColumns) {
     }
     EXPECT_EQ(y[1000], -1.0F);
   }
+}
+
+TEST(Activations, AreFastByDefaultWhereTilesMultiply) {
+  EXPECT_EQ(default_numerics(), uses_amx() ? Numerics::kFast : Numerics::kExact);
 }
 
 TEST(Activations, MoreTokensNeedNoLessScratch) {

@@ -98,10 +98,12 @@ class OnDisk(unittest.TestCase):
 
     def test_other_numerics_do_not_go_on_from_it(self):
         text = long_text(60)
-        server = self.served()
+        server = self.served("--numerics", "exact")
         self.ask(server, text)
         self.assertEqual(server.end(), (0, ""))
-        for kept, options in enumerate((("--numerics", "fast"), ("--kv", "f16"), ("--kv", "bf16")), 1):
+        exact = ("--numerics", "exact")
+        others = (("--numerics", "fast"), (*exact, "--kv", "f16"), (*exact, "--kv", "bf16"))
+        for kept, options in enumerate(others, 1):
             server = self.served(*options)
             self.assertEqual(self.ask(server, text)[1], 0, options)
             code, errors = server.end()
