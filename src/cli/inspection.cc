@@ -4,7 +4,6 @@
 
 #include "checkpoint/checkpoint.h"
 #include "engine/memory_plan.h"
-#include "kernels/activations.h"
 #include "model/bind_weights.h"
 #include "model/model.h"
 
@@ -36,7 +35,6 @@ Status measure_memory(const ExpertCatalog& catalog, uint64_t dense_bytes, uint64
   EngineOptions options;
   options.model_folder = found.folder;
   options.context_tokens = found.context_tokens;
-  options.numerics = default_numerics();
   SLUICE_ASSIGN(const EngineSizes sizes, settle_sizes(options, found.config));
   found.context_tokens = sizes.context_tokens;
   const auto kv_bytes = [&](uint64_t tokens) {

@@ -23,7 +23,7 @@ struct ModelOptions {
   bool verify_reads = false;
   bool no_heat = false;
   std::string prefetch;  // empty: all
-  std::string numerics;  // empty: default_numerics()
+  std::string numerics = "exact";
   std::string kv = "f32";
   size_t threads = 0;
   size_t read_threads = 8;
@@ -34,8 +34,8 @@ struct ModelOptions {
   bool keep_prompts = false;  // EngineOptions::keep_prompts
 };
 
-// Declares --numerics with `by_default` ("exact", "fast") as its value; empty: what suits the machine.
-void add_numerics_option(CLI::App& app, ModelOptions& options, const std::string& by_default = "");
+// Declares --numerics.
+void add_numerics_option(CLI::App& app, ModelOptions& options);
 
 // Declares -m; --stream, --cache, --reader, --threads, --read-threads; --context, --chunk. `options` must
 // live as long as `app`.

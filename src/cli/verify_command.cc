@@ -119,7 +119,7 @@ Command add_verify_command(CLI::App& app) {
   command->add_flag("--json", options->json, "one JSON object instead of the table");
   add_model_option(*command, options->model);
   add_streaming_options(*command, options->model);
-  add_numerics_option(*command, options->model, "exact");
+  add_numerics_option(*command, options->model);
   command->footer(
       "Examples:\n"
       "  sluice verify --reference tests/data/reference/tiny-v4/reference.safetensors\n"

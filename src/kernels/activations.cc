@@ -43,10 +43,6 @@ void fill_pairs(ThreadPool& pool, const float* x, size_t cols, const PairedToken
 
 }  // namespace
 
-Numerics default_numerics() {
-  return uses_amx() ? Numerics::kFast : Numerics::kExact;
-}
-
 size_t Activations::scratch_floats(Numerics numerics, WeightFormat format, size_t tokens, size_t cols) {
   switch (form_of(numerics, format, cols)) {
     case Form::kAsTheyAre:

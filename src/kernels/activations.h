@@ -13,10 +13,6 @@
 
 namespace sluice {
 
-// What suits the machine, when nobody chose: fast where tiles multiply (uses_amx()), which computes prompts
-// three times as fast; exact elsewhere, where fast gains little.
-Numerics default_numerics();
-
 // Exact numerics take activations as they are (kernels/matmul.h). In fast numerics, where the machine has AMX
 // (uses_amx()), MXFP4 and FP8 weights meet them as bf16 pairs (kernels/bf16_pairs.h); elsewhere MXFP4 weights
 // meet them in fixed point (kernels/fixed_point.h), and everything else as in exact numerics. Rounded once,

@@ -8,7 +8,6 @@
 #include <vector>
 
 #include "kernels/matmul.h"
-#include "kernels/simd_target.h"
 
 namespace sluice {
 namespace {
@@ -127,10 +126,6 @@ TEST_P(ProductsTogether, TakePartsOfTheirColumns) {
     }
     EXPECT_EQ(y[1000], -1.0F);
   }
-}
-
-TEST(Activations, AreFastByDefaultWhereTilesMultiply) {
-  EXPECT_EQ(default_numerics(), uses_amx() ? Numerics::kFast : Numerics::kExact);
 }
 
 TEST(Activations, MoreTokensNeedNoLessScratch) {
