@@ -12,10 +12,9 @@ namespace sluice {
 namespace {
 
 constexpr uint32_t kTopics = 64;
-constexpr float kTopicShare = 0.7F;        // of the embedding's amplitude
-constexpr float kOwnShare = 0.714F;        // together of unit variance
-constexpr float kTopicGain = 6;            // of the head for the topic, over sqrt(hidden)
-constexpr float kUnitSpread = 1.7320508F;  // uniform in ± this has variance 1
+constexpr float kTopicShare = 0.7F;  // of the embedding's amplitude
+constexpr float kOwnShare = 0.714F;  // together of unit variance
+constexpr float kTopicGain = 6;      // of the head for the topic, over sqrt(hidden)
 constexpr float kNormSpread = 0.1F;
 // What a layer adds to the residual streams, in proportion: little, as in a trained model, so that what the
 // next router will choose can be guessed from what this one saw. At this gain 86 to 91 of 100 guesses that

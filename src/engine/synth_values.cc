@@ -10,7 +10,6 @@ namespace sluice {
 namespace {
 
 constexpr size_t kWordBytes = sizeof(uint64_t);
-constexpr float kUnitSpread = 1.7320508F;    // uniform in ± this has variance 1
 constexpr double kMxfp4MeanSquare = 8.5625;  // of 0, .5, 1, 1.5, 2, 3, 4, 6
 constexpr double kFp8MeanSquare = 0.3516;    // of the codes 0x00 ... 0x3f
 constexpr int kScaleBias = 127;

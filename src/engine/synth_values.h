@@ -11,6 +11,8 @@
 
 namespace sluice {
 
+inline constexpr float kUnitSpread = 1.7320508F;  // uniform in ± this has variance 1
+
 // Random access to an endless sequence of random 64-bit words (splitmix64 over a counter).
 class RandomWords {
  public:

@@ -11,10 +11,6 @@ namespace {
 constexpr double kMeanDecay = 0.8;
 constexpr uint64_t kMaxRetryAfterSeconds = 600;
 
-double seconds(std::chrono::steady_clock::duration time) {
-  return std::chrono::duration<double>(time).count();
-}
-
 }  // namespace
 
 Scheduler::Scheduler(Engine& engine, Limits limits, Metrics& metrics, SnapshotStore* store)
@@ -137,7 +133,8 @@ void Scheduler::retire() {
 void Scheduler::release(const RunningAnswer& running) {
   sessions_.give_back(running.session());
   const std::lock_guard lock(mutex_);
-  mean_seconds_ = kMeanDecay * mean_seconds_ + (1 - kMeanDecay) * seconds(Clock::now() - running.begun());
+  const std::chrono::duration<double> taken = Clock::now() - running.begun();
+  mean_seconds_ = kMeanDecay * mean_seconds_ + (1 - kMeanDecay) * taken.count();
   std::erase(present_, running.answer());
 }
 
