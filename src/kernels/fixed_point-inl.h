@@ -94,16 +94,9 @@ HWY_INLINE void store_fixed(const FixedPart& part, size_t h, FixedGroup& group) 
 // Nibbles are looked up byte by byte, two to a word; each then gets a word of its own, in the upper byte.
 HWY_INLINE FixedPart decode_fixed(const MXFP4Group& group, size_t h) {
   alignas(16) static constexpr int8_t kTwice[16] = {0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12};
-  alignas(64) static constexpr uint8_t kScaleOfLane[64] = {
-      0x80, 0x80, 0, 0x80, 0x80, 0x80, 0, 0x80, 0x80, 0x80, 0, 0x80, 0x80, 0x80, 0, 0x80,
-      0x80, 0x80, 1, 0x80, 0x80, 0x80, 1, 0x80, 0x80, 0x80, 1, 0x80, 0x80, 0x80, 1, 0x80,
-      0x80, 0x80, 2, 0x80, 0x80, 0x80, 2, 0x80, 0x80, 0x80, 2, 0x80, 0x80, 0x80, 2, 0x80,
-      0x80, 0x80, 3, 0x80, 0x80, 0x80, 3, 0x80, 0x80, 0x80, 3, 0x80, 0x80, 0x80, 3, 0x80};
   const ShortTag shorts;
-  const WordTag words;
   const hn::Repartition<uint16_t, FloatTag> codes_tag;
   const hn::Repartition<int8_t, FloatTag> bytes;
-  const hn::Repartition<uint8_t, FloatTag> unsigned_bytes;
   const auto table = hn::LoadDup128(bytes, kTwice);
   const auto nibbles = hn::Set(codes_tag, uint16_t{0x0f0f});
   const auto upper = hn::Set(shorts, static_cast<int16_t>(0xff00));
@@ -114,13 +107,8 @@ HWY_INLINE FixedPart decode_fixed(const MXFP4Group& group, size_t h) {
   };
   const auto even = look_up(hn::And(codes, nibbles));
   const auto odd = look_up(hn::And(hn::ShiftRight<4>(codes), nibbles));
-  const auto scale_codes = hn::BitCast(unsigned_bytes, hn::Set(words, group.scales));
-  const auto scale_of_lane = hn::Load(unsigned_bytes, kScaleOfLane + 4 * kPartLanes * h);
-  const auto exponents =
-      hn::ShiftLeft<7>(hn::BitCast(words, hn::TableLookupBytesOr0(scale_codes, scale_of_lane)));
-  // The code 0 means 2^-127, a subnormal number; 255, NaN, becomes infinity.
-  const auto scales = hn::BitCast(FloatTag(), hn::Max(exponents, hn::Set(words, 0x00400000U)));
-  return {{hn::ShiftLeft<8>(even), hn::ShiftLeft<8>(odd), hn::And(even, upper), hn::And(odd, upper)}, scales};
+  return {{hn::ShiftLeft<8>(even), hn::ShiftLeft<8>(odd), hn::And(even, upper), hn::And(odd, upper)},
+          mxfp4_scales(group.scales, h)};
 }
 
 // The integer sums of a part's lanes.
