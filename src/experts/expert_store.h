@@ -23,7 +23,8 @@
 // slot is enough; more of them only read more at once.
 //
 // The rule: a thread that calls next() holds no lease, and no other request with experts still to hand out
-// (unless the store has slots for all that it asked for); a second request is fine on a second thread.
+// (unless the store has slots for all that it asked for, or ready() says that it will not wait); a second
+// request is fine on a second thread.
 // Whoever has made a request works it off or destroys it, and before that waits for no thread that may be in
 // next().
 #pragma once
@@ -88,6 +89,7 @@ class ExpertRequest {
    public:
     virtual ~Source() = default;
     virtual size_t remaining() const = 0;
+    virtual size_t ready() const = 0;
     virtual Result<ExpertArrival> next() = 0;
   };
 
@@ -95,6 +97,10 @@ class ExpertRequest {
 
   // How many are still to be handed out.
   size_t remaining() const { return source_->remaining(); }
+
+  // How many of them next() would hand out now without waiting, failed ones included. More may arrive at any
+  // time.
+  size_t ready() const { return source_->ready(); }
 
   // Waits until any one that was not handed out yet is there, or has failed: hits first, then in order of
   // arrival. One that failed hurts none of the others. REQUIRES remaining() > 0 (kInvalidArgument otherwise),

@@ -74,6 +74,7 @@ TEST_P(EveryMode, LeasesOutliveTheirRequestAndSurviveMoves) {
 TEST_P(EveryMode, AnEmptyRequestHasNothingToHandOut) {
   ExpertRequest request = request_or_die(*store_, 0, {});
   EXPECT_EQ(request.remaining(), 0u);
+  EXPECT_EQ(request.ready(), 0u);
   const auto arrival = request.next();
   ASSERT_FALSE(arrival.has_value());
   EXPECT_EQ(arrival.error().code, ErrorCode::kInvalidArgument);

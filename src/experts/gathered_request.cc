@@ -12,6 +12,7 @@ class GatheredSource final : public ExpertRequest::Source {
   explicit GatheredSource(ExpertRequest request) : request_(std::move(request)) {}
 
   size_t remaining() const override { return arrived_.size() + request_.remaining(); }
+  size_t ready() const override { return request_.remaining() > 0 ? 0 : arrived_.size(); }
 
   Result<ExpertArrival> next() override {
     if (remaining() == 0) return request_.next();  // says what is wrong

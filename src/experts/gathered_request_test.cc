@@ -16,10 +16,12 @@ TEST(GatheredRequest, HandsOutEveryExpertAndNothingBeforeAllAreThere) {
   const std::vector<uint32_t> ids = {2, 5, 7};
   ExpertRequest request = gathered(request_or_die(*store, 1, ids));
   EXPECT_EQ(request.remaining(), ids.size());
+  EXPECT_EQ(request.ready(), 0u);
   const auto first = request.next();
   ASSERT_TRUE(first && first->lease);
   EXPECT_EQ(store->counters().misses, ids.size());
   EXPECT_EQ(store->counters().reads, faults->submitted()) << "all reads have ended";
+  EXPECT_EQ(request.ready(), ids.size() - 1);
   EXPECT_TRUE(experts.holds(*first->lease, 1, ids[first->index]));
   take_all(experts, request, 1, ids);
   EXPECT_EQ(request.remaining(), 0u);

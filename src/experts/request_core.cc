@@ -20,6 +20,11 @@ size_t RequestCore::remaining() const {
   return experts_.size() - handed_;
 }
 
+size_t RequestCore::ready() const {
+  const std::lock_guard lock(desk_.mutex);
+  return news_.size() - handed_;
+}
+
 Result<ExpertArrival> RequestCore::next() {
   if (remaining() == 0)
     return sluice::fail(ErrorCode::kInvalidArgument, "the request has no experts left to hand out");

@@ -48,6 +48,7 @@ class RequestCore final : public ExpertRequest::Source {
   ~RequestCore() override;
 
   size_t remaining() const override;
+  size_t ready() const override;
   Result<ExpertArrival> next() override;
 
   const std::vector<uint32_t>& experts() const { return experts_; }

@@ -152,9 +152,11 @@ TEST(SlotStore, AnArrivalOvertakesTheReadsThatAreStillOnTheirWay) {
   ask_and_take(experts, *store, 0, {6});
   faults->hold();
   ExpertRequest request = request_or_die(*store, 0, {1, 6});
+  EXPECT_EQ(request.ready(), 1u);
   const auto hit = request.next();  // although nothing else can arrive now
   ASSERT_TRUE(hit.has_value());
   EXPECT_EQ(hit->index, 1u);
+  EXPECT_EQ(request.ready(), 0u);
   faults->release();
   EXPECT_EQ(take_all(experts, request, 0, {1, 6}), (std::vector<uint32_t>{1}));
 }

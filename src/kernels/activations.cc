@@ -114,28 +114,23 @@ size_t Activations::rows_per_task(const WeightMatrix& w, size_t threads) const {
   return std::min((share + kRows - 1) / kRows * kRows, most);
 }
 
+RowShare Activations::share_of(const WeightMatrix& w, size_t rows, size_t threads) const {
+  return {rows, rows_per_task(w, threads), uint64_t{rows} * w.cols * tokens_};
+}
+
 void multiply(ThreadPool& pool, const Activations& x, const WeightMatrix& w, float* y) {
   pool.parallel_for(w.rows, x.rows_per_task(w, pool.threads()),
                     [&](size_t begin, size_t end) { x.multiply_rows(w, begin, end, y, w.rows); });
 }
 
 void multiply_together(ThreadPool& pool, std::span<const ActivationsProduct> products) {
-  struct Task {
-    const ActivationsProduct* product;
-    size_t begin, end;
-  };
-  std::vector<Task> tasks;
-  for (const ActivationsProduct& product : products) {
-    const size_t rows = product.x.rows_per_task(product.w, pool.threads());
-    for (size_t begin = product.row_begin; begin < product.row_end; begin += rows)
-      tasks.push_back({&product, begin, std::min(begin + rows, product.row_end)});
-  }
-  pool.parallel_for(tasks.size(), 1, [&](size_t first, size_t last) {
-    for (size_t i = first; i < last; ++i) {
-      const ActivationsProduct& product = *tasks[i].product;
-      product.x.multiply_rows(product.w, tasks[i].begin, tasks[i].end, product.y, product.y_stride,
-                              product.first_col);
-    }
+  std::vector<RowShare> shares;
+  for (const ActivationsProduct& product : products)
+    shares.push_back(product.x.share_of(product.w, product.row_end - product.row_begin, pool.threads()));
+  share_rows(pool, shares, [&](size_t i, size_t begin, size_t end) {
+    const ActivationsProduct& product = products[i];
+    product.x.multiply_rows(product.w, product.row_begin + begin, product.row_begin + end, product.y,
+                            product.y_stride, product.first_col);
   });
 }
 

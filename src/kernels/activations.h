@@ -8,6 +8,7 @@
 
 #include "base/thread_pool.h"
 #include "kernels/bf16_pairs.h"
+#include "kernels/share_rows.h"
 #include "numerics/weight_matrix.h"
 #include "sluice/numerics.h"
 
@@ -37,6 +38,9 @@ class Activations {
 
   // How many rows of w each of `threads` should take at once.
   size_t rows_per_task(const WeightMatrix& w, size_t threads) const;
+
+  // Products with `rows` of w, as share_rows takes them.
+  RowShare share_of(const WeightMatrix& w, size_t rows, size_t threads) const;
 
  private:
   bool takes_pairs(const WeightMatrix& w, size_t first_col) const;

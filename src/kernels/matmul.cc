@@ -7,6 +7,7 @@
 
 #include "kernels/matvec.h"
 #include "kernels/packed_tokens.h"
+#include "kernels/share_rows.h"
 #include "kernels/simd_target.h"
 
 #undef HWY_TARGET_INCLUDE
@@ -190,8 +191,6 @@ constexpr uint64_t kTaskBytes = 256 << 10;
 // Of many tokens' product so many rows that packing the tokens is little work beside them.
 constexpr size_t kRowsPerTaskOfManyTokens = 128;
 constexpr size_t kPackedTokens = 96;  // at once, so that what is packed stays small
-// Multiply-adds: about 10 µs of one thread, ten times what entering a region with spinning workers takes.
-constexpr size_t kSmallProduct = size_t{1} << 18;
 
 }  // namespace
 
@@ -222,8 +221,7 @@ bool packs_once(size_t tokens) {
 }
 
 size_t rows_per_task(const WeightMatrix& w, size_t tokens, size_t threads) {
-  const bool is_small = size_t{w.rows} * w.cols * tokens <= kSmallProduct;
-  if (is_small) return std::max<size_t>(1, w.rows);
+  if (is_small_work(uint64_t{w.rows} * w.cols * tokens)) return std::max<size_t>(1, w.rows);
   const size_t share = (w.rows + threads - 1) / threads;
   if (!packs_once(tokens)) return std::clamp<size_t>(share, 1, kRowsPerTaskOfManyTokens);
   const uint64_t share_bytes = weight_values_bytes(w.format, share, w.cols);

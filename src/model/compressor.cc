@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "kernels/matmul.h"
+#include "kernels/activations.h"
 #include "kernels/vector_ops.h"
 #include "numerics/rows.h"
 
@@ -68,8 +68,10 @@ void compress(const ForwardContext& context, const CompressorWeights& weights, c
   float* kv = context.workspace.floats(batch.rows() * width);
   float* gate = context.workspace.floats(batch.rows() * width);
   float* mixed = context.workspace.floats(shape.row_width);
-  matmul(context.pool, weights.wkv, x, batch.rows(), kv);
-  matmul(context.pool, weights.wgate, x, batch.rows(), gate);
+  const Activations inputs = exact_activations(context, weights.wkv, x, batch.rows());
+  const ActivationsProduct products[] = {{inputs, weights.wkv, 0, width, kv, width},
+                                         {inputs, weights.wgate, 0, width, gate, width}};
+  multiply_together(context.pool, products);
   for (size_t row = 0; row < batch.rows(); ++row) {
     CompressorState& state = *states[batch.chunk_of(row)];
     const auto index = static_cast<uint32_t>(batch.position(row) % shape.ratio);

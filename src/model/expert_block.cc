@@ -4,35 +4,12 @@
 #include <vector>
 
 #include "experts/gathered_request.h"
-#include "kernels/activations.h"
 #include "kernels/vector_ops.h"
+#include "model/expert_products.h"
 #include "model/router.h"
 
 namespace sluice {
 namespace {
-
-// y [tokens, D] = w2(silu(w1 x) * w3 x), clamped; x [tokens, D].
-void run_expert(const ForwardContext& context, const ExpertMatrices& expert, const float* x, size_t tokens,
-                float* y) {
-  const Workspace::Scope scope(context.workspace);
-  const size_t hidden = expert.w2.rows;
-  const size_t inner = expert.w1.rows;
-  const auto limit = static_cast<float>(context.config.swiglu_limit);
-  float* gate = context.workspace.floats(tokens * inner);
-  float* up = context.workspace.floats(tokens * inner);
-  const Activations inputs = activations(context, expert.w1, x, tokens, hidden);
-  context.pool.parallel_for(inner, inputs.rows_per_task(expert.w1, context.pool.threads()),
-                            [&](size_t begin, size_t end) {
-                              inputs.multiply_rows(expert.w1, begin, end, gate, inner);
-                              inputs.multiply_rows(expert.w3, begin, end, up, inner);
-                              for (size_t t = 0; t < tokens; ++t) {
-                                float* out = gate + t * inner + begin;
-                                swiglu(out, up + t * inner + begin, limit, end - begin, out);
-                              }
-                            });
-  const Activations activated = activations(context, expert.w2, gate, tokens, inner);
-  multiply(context.pool, activated, expert.w2, y);
-}
 
 // Which (row, rank) places of a batch use which expert.
 class Assignment {
@@ -60,28 +37,34 @@ class Assignment {
   std::vector<uint32_t> used_;
 };
 
-// Runs one expert on some of the rows that chose it: outputs [rows, k, D] at their places.
-void run_on_places(const ForwardContext& context, const ExpertMatrices& expert,
-                   std::span<const size_t> places, const float* x, float* outputs) {
+// Some rows' places of one expert.
+struct Piece {
+  ExpertMatrices weights;
+  std::span<const size_t> places;
+};
+
+// Runs experts on rows that chose them: outputs [rows, k, D] at their places.
+void run_pieces(const ForwardContext& context, std::span<const Piece> pieces, const float* x,
+                float* outputs) {
   const Workspace::Scope scope(context.workspace);
   const size_t hidden = context.config.hidden_size;
   const size_t k = context.config.num_experts_per_tok;
-  float* gathered = context.workspace.floats(places.size() * hidden);
-  float* computed = context.workspace.floats(places.size() * hidden);
-  for (size_t i = 0; i < places.size(); ++i)
-    std::copy_n(x + places[i] / k * hidden, hidden, gathered + i * hidden);
-  run_expert(context, expert, gathered, places.size(), computed);
-  for (size_t i = 0; i < places.size(); ++i)
-    std::copy_n(computed + i * hidden, hidden, outputs + places[i] * hidden);
-}
-
-// Runs one expert on all rows that chose it. A hash table may name an expert twice for one token, so that
-// there can be more places than rows; the workspace is planned for as many as rows at a time.
-void run_on_its_rows(const ForwardContext& context, const ExpertMatrices& expert,
-                     std::span<const size_t> places, const Batch& batch, const float* x, float* outputs) {
-  for (size_t begin = 0; begin < places.size(); begin += batch.rows()) {
-    const size_t count = std::min(batch.rows(), places.size() - begin);
-    run_on_places(context, expert, places.subspan(begin, count), x, outputs);
+  std::vector<ExpertProducts> products;
+  for (const auto& [weights, places] : pieces) {
+    if (places.size() == 1) {
+      products.push_back({weights, x + places[0] / k * hidden, 1, outputs + places[0] * hidden});
+      continue;
+    }
+    float* const gathered = context.workspace.floats(places.size() * hidden);
+    for (size_t i = 0; i < places.size(); ++i)
+      std::copy_n(x + places[i] / k * hidden, hidden, gathered + i * hidden);
+    products.push_back({weights, gathered, places.size(), context.workspace.floats(places.size() * hidden)});
+  }
+  compute_together(context, products);
+  for (size_t p = 0; p < pieces.size(); ++p) {
+    const auto& places = pieces[p].places;
+    for (size_t i = 0; places.size() > 1 && i < places.size(); ++i)
+      std::copy_n(products[p].y + i * hidden, hidden, outputs + places[i] * hidden);
   }
 }
 
@@ -190,10 +173,68 @@ void combine(const ForwardContext& context, const Routing& routing, const float*
   });
 }
 
-// Hands out the next expert that has arrived.
+// Waits for the next expert.
 Result<ExpertArrival> next_arrival(const ForwardContext& context, uint32_t layer, ExpertRequest& request) {
   const PartTimer timer(context, PassPart::kWaiting, layer);
   return request.next();
+}
+
+// An expert that is there.
+struct Arrived {
+  uint32_t expert;
+  ExpertLease lease;
+};
+
+// Waits for the next expert, and takes what has arrived besides. Whom an expert fails that could not be read
+// goes without: nothing may be left. Everything taken is held until it is computed, so that a request that is
+// short of slots, or sweeps through a few, takes one at a time.
+Result<std::vector<Arrived>> take_arrived(const ForwardContext& context, const ExpertStore& store,
+                                          uint32_t layer, ExpertRequest& request,
+                                          const Assignment& assignment, Batch& batch) {
+  const size_t k = context.config.num_experts_per_tok;
+  const bool has_slots =
+      store.mode() == StreamMode::kMmap || store.capacity_slots() >= assignment.used().size();
+  const size_t most_tokens = has_slots && !batch.is_sweep() ? kTokensTogether : 0;
+  std::vector<Arrived> arrived;
+  size_t tokens = 0;
+  do {
+    SLUICE_ASSIGN(ExpertArrival arrival,
+                  arrived.empty() ? next_arrival(context, layer, request) : request.next());
+    const uint32_t expert = assignment.used()[arrival.index];
+    const std::span<const size_t> places = assignment.places_of(expert);
+    if (!arrival.lease) {
+      for (const size_t place : places) batch.fail(batch.chunk_of(place / k), arrival.lease.error());
+      continue;
+    }
+    arrived.push_back({expert, *std::move(arrival.lease)});
+    tokens += places.size();
+  } while (request.ready() > 0 && tokens + batch.rows() <= most_tokens);
+  return arrived;
+}
+
+// Runs experts on all rows that chose them, as many at once as the workspace is planned for. (A hash table
+// may name an expert twice for one token, so that there can be more places than rows.)
+void run_arrived(const ForwardContext& context, const ExpertStorage& storage, uint32_t layer,
+                 std::span<const Arrived> arrived, const Assignment& assignment, const Batch& batch,
+                 const float* x, float* outputs) {
+  const size_t most_tokens = std::max(batch.rows(), kTokensTogether);
+  std::vector<Piece> pieces;
+  size_t tokens = 0;
+  for (const auto& [expert, lease] : arrived) {
+    const ExpertMatrices weights = storage.view(storage.catalog().index({layer, expert}), lease);
+    const std::span<const size_t> places = assignment.places_of(expert);
+    for (size_t begin = 0; begin < places.size(); begin += most_tokens) {
+      const auto piece = places.subspan(begin, std::min(most_tokens, places.size() - begin));
+      if (tokens + piece.size() > most_tokens) {
+        run_pieces(context, pieces, x, outputs);
+        pieces.clear();
+        tokens = 0;
+      }
+      pieces.push_back({weights, piece});
+      tokens += piece.size();
+    }
+  }
+  run_pieces(context, pieces, x, outputs);
 }
 
 // Computes every expert of a request on its rows, in order of arrival: outputs [rows, k, D]. Ends early when
@@ -201,20 +242,14 @@ Result<ExpertArrival> next_arrival(const ForwardContext& context, uint32_t layer
 Status run_experts(const ForwardContext& context, const RoutedExperts& experts, uint32_t layer,
                    ExpertRequest request, const Assignment& assignment, Batch& batch, const float* x,
                    float* outputs) {
-  const size_t k = context.config.num_experts_per_tok;
   while (request.remaining() > 0) {
     batch.fail_cancelled();
     if (batch.all_failed()) break;
-    SLUICE_ASSIGN(const ExpertArrival arrival, next_arrival(context, layer, request));
-    const uint32_t expert = assignment.used()[arrival.index];
-    const std::span<const size_t> places = assignment.places_of(expert);
-    if (!arrival.lease) {
-      for (const size_t place : places) batch.fail(batch.chunk_of(place / k), arrival.lease.error());
-      continue;
-    }
+    SLUICE_ASSIGN(const std::vector<Arrived> arrived,
+                  take_arrived(context, experts.store, layer, request, assignment, batch));
+    if (arrived.empty()) continue;
     const PartTimer timer(context, PassPart::kExpert, layer);
-    const uint32_t index = experts.storage.catalog().index({layer, expert});
-    run_on_its_rows(context, experts.storage.view(index, *arrival.lease), places, batch, x, outputs);
+    run_arrived(context, experts.storage, layer, arrived, assignment, batch, x, outputs);
   }
   return {};
 }
@@ -235,7 +270,8 @@ Status expert_block(const ForwardContext& context, const RoutedExperts& experts,
   if (context.gathers_experts && can_gather) request = gathered(std::move(request));
   {
     const PartTimer timer(context, PassPart::kSharedExpert, layer);  // while the others are read
-    run_expert(context, weights.shared_expert, x, batch.rows(), y);
+    const ExpertProducts shared{weights.shared_expert, x, batch.rows(), y};
+    compute_together(context, {&shared, 1});
   }
   float* outputs = context.workspace.floats(batch.rows() * k * context.config.hidden_size);
   SLUICE_TRY(run_experts(context, experts, layer, std::move(request), assignment, batch, x, outputs));

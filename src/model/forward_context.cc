@@ -15,16 +15,24 @@ void ForwardObserver::on_streams(uint32_t, uint64_t, std::span<const float>) {}
 void ForwardObserver::on_part(PassPart, uint32_t, std::chrono::steady_clock::time_point,
                               std::chrono::steady_clock::time_point) {}
 
+namespace {
+
+Activations activations_of(const ForwardContext& context, Numerics numerics, WeightFormat format,
+                           const float* x, size_t tokens, size_t cols) {
+  const size_t scratch_floats = Activations::scratch_floats(numerics, format, tokens, cols);
+  return {context.pool, numerics, format, x, tokens, cols, context.workspace.floats(scratch_floats)};
+}
+
+}  // namespace
+
 Activations activations(const ForwardContext& context, const WeightMatrix& weights, const float* x,
                         size_t tokens, size_t cols) {
-  const size_t scratch_floats = Activations::scratch_floats(context.numerics, weights.format, tokens, cols);
-  return {context.pool,
-          context.numerics,
-          weights.format,
-          x,
-          tokens,
-          cols,
-          context.workspace.floats(scratch_floats)};
+  return activations_of(context, context.numerics, weights.format, x, tokens, cols);
+}
+
+Activations exact_activations(const ForwardContext& context, const WeightMatrix& weights, const float* x,
+                              size_t tokens) {
+  return activations_of(context, Numerics::kExact, weights.format, x, tokens, weights.cols);
 }
 
 void multiply(const ForwardContext& context, const WeightMatrix& weights, const float* x, size_t tokens,

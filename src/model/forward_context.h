@@ -24,7 +24,7 @@ enum class PassPart {
   kRouting,    // the router, and the next one's guess
   kSharedExpert,
   kWaiting,  // for an expert to arrive
-  kExpert,   // one routed expert
+  kExpert,   // routed experts that were there together
   kMixing,   // summing the experts, and the hyper-connection around them
 };
 inline constexpr size_t kPassParts = 6;
@@ -52,7 +52,7 @@ class ForwardObserver {
   virtual void on_attention(uint32_t layer, uint64_t position, std::span<const float> output);
   // The residual streams [hc, D] after the layer.
   virtual void on_streams(uint32_t layer, uint64_t position, std::span<const float> streams);
-  // A part of a pass has ended. Once for every expert, and for every wait.
+  // A part of a pass has ended. Waits and experts take turns.
   virtual void on_part(PassPart part, uint32_t layer, std::chrono::steady_clock::time_point begin,
                        std::chrono::steady_clock::time_point end);
 };
@@ -71,6 +71,10 @@ struct ForwardContext {
 // ends, as far as they need room.
 Activations activations(const ForwardContext& context, const WeightMatrix& weights, const float* x,
                         size_t tokens, size_t cols);
+
+// The same in exact numerics, for weights that take no others; x [tokens, weights.cols].
+Activations exact_activations(const ForwardContext& context, const WeightMatrix& weights, const float* x,
+                              size_t tokens);
 
 // y [tokens, weights.rows] from x [tokens, weights.cols].
 void multiply(const ForwardContext& context, const WeightMatrix& weights, const float* x, size_t tokens,

@@ -4,8 +4,8 @@
 #include <cmath>
 #include <numeric>
 
+#include "kernels/activations.h"
 #include "kernels/index_scores.h"
-#include "kernels/matmul.h"
 #include "kernels/top_k.h"
 #include "kernels/vector_ops.h"
 #include "model/compressor.h"
@@ -83,8 +83,15 @@ std::vector<std::vector<uint32_t>> select_blocks(const ForwardContext& context, 
   const size_t width = size_t{config.index_n_heads} * config.index_head_dim;
   float* queries = context.workspace.floats(batch.rows() * width);
   float* head_weights = context.workspace.floats(batch.rows() * config.index_n_heads);
-  multiply(context, weights.wq_b, qr, batch.rows(), queries);
-  matmul(context.pool, weights.weights_proj, x, batch.rows(), head_weights);
+  {
+    const Workspace::Scope products_scope(context.workspace);
+    const Activations latents = activations(context, weights.wq_b, qr, batch.rows(), weights.wq_b.cols);
+    const Activations inputs = exact_activations(context, weights.weights_proj, x, batch.rows());
+    const ActivationsProduct products[] = {
+        {latents, weights.wq_b, 0, width, queries, width},
+        {inputs, weights.weights_proj, 0, config.index_n_heads, head_weights, config.index_n_heads}};
+    multiply_together(context.pool, products);
+  }
   std::vector<std::vector<uint32_t>> selected(batch.rows());
   const auto select = [&](size_t row, const auto& share_out) {
     const TokenQuery token{batch.position(row), queries + row * width,

@@ -8,6 +8,7 @@
 #include "kernels/vector_ops.h"
 #include "model/attention.h"
 #include "model/expert_block.h"
+#include "model/expert_products.h"
 #include "model/hyper_connection.h"
 
 namespace sluice {
@@ -70,20 +71,26 @@ uint64_t Model::workspace_bytes(const ModelConfig& config, size_t max_chunk_toke
   const uint64_t attention = config.q_lora_rank + heads_width + config.head_dim + compressor +
                              uint64_t{config.index_n_heads} * (config.index_head_dim + 1) + o_width;
   const uint64_t inner = config.moe_intermediate_size;
-  const uint64_t experts = 2 * k + config.n_routed_experts + k * hidden + 2 * hidden + 2 * inner;
+  const uint64_t routed = 2 * k + config.n_routed_experts + k * hidden;
+  const uint64_t experts = 2 * hidden + 2 * inner;
+  const uint64_t expert_tokens = std::max<uint64_t>(max_chunk_tokens, kTokensTogether);
   const uint64_t mtp = (2 + hc) * hidden;
   const uint64_t per_token = 2 * hidden + mtp + mixing;
-  const auto prepared = [&](uint64_t cols) {  // for products, with weights of whatever format
+  const auto prepared_tokens = [&](uint64_t tokens, uint64_t cols) {  // for weights of whatever format
     uint64_t most = 0;
     for (const WeightFormat format :
          {WeightFormat::kF32, WeightFormat::kBF16, WeightFormat::kFP8, WeightFormat::kMXFP4})
-      most = std::max<uint64_t>(most, Activations::scratch_floats(numerics, format, max_chunk_tokens, cols));
+      most = std::max<uint64_t>(most, Activations::scratch_floats(numerics, format, tokens, cols));
     return most;
   };
+  const auto prepared = [&](uint64_t cols) {  // for one product, or some with a few tokens each
+    return std::max(prepared_tokens(max_chunk_tokens, cols), kTokensTogether * prepared_tokens(1, cols));
+  };
   const uint64_t widest_input = std::max({2 * hidden, uint64_t{config.q_lora_rank}, heads_width, o_width});
-  const uint64_t in_attention = attention * max_chunk_tokens + prepared(widest_input);
-  const uint64_t in_experts = experts * max_chunk_tokens + prepared(hidden) + prepared(inner);
-  constexpr uint64_t kArrays = 64;  // each array is rounded up to a cache line
+  const uint64_t in_attention = attention * max_chunk_tokens + prepared(widest_input) + prepared(hidden);
+  const uint64_t in_experts =
+      routed * max_chunk_tokens + experts * expert_tokens + prepared(hidden) + prepared(inner);
+  constexpr uint64_t kArrays = 64 + 6 * kTokensTogether;  // each is rounded up to a cache line
   const uint64_t floats = per_token * max_chunk_tokens + std::max(in_attention, in_experts);
   return (floats + widest_row + kArrays * 16) * sizeof(float);
 }
