@@ -2,7 +2,8 @@
 
 #include <algorithm>
 #include <cmath>
-#include <vector>
+#include <numeric>
+#include <ranges>
 
 #include "base/fail.h"
 #include "kernels/top_k.h"
@@ -10,28 +11,13 @@
 namespace sluice {
 namespace {
 
-struct Candidate {
-  uint32_t id = 0;
-  double weight = 0;  // proportional to its probability
-};
-
-double total_weight(const std::vector<Candidate>& candidates) {
-  double total = 0;
-  for (const Candidate& candidate : candidates) total += candidate.weight;
-  return total;
-}
-
-// The fewest leading candidates that reach p of the weight.
-void keep_top_p(double p, std::vector<Candidate>& candidates) {
-  const double wanted = p * total_weight(candidates);
-  double reached = 0;
-  for (size_t i = 0; i < candidates.size(); ++i) {
-    reached += candidates[i].weight;
-    if (reached >= wanted) {
-      candidates.resize(i + 1);
-      return;
-    }
+// The first of the largest, or of all if none is a number.
+size_t best_of(std::span<const float> logits) {
+  size_t best = 0;
+  for (size_t id = 1; id < logits.size(); ++id) {
+    if (logits[id] > logits[best] || (std::isnan(logits[best]) && !std::isnan(logits[id]))) best = id;
   }
+  return best;
 }
 
 }  // namespace
@@ -50,31 +36,75 @@ Status check_sampling(const SamplingOptions& options) {
 }
 
 Result<int32_t> Sampler::sample(std::span<const float> logits) {
-  const bool greedy = options_.temperature == 0;
-  const size_t kept = greedy ? 1 : options_.top_k == 0 ? logits.size() : options_.top_k;
-  const auto order = top_k(logits, kept);
-  if (order.empty() || std::isnan(logits[order[0]])) {
+  const size_t best = best_of(logits);
+  if (logits.empty() || std::isnan(logits[best])) {
     return fail(ErrorCode::kInternal,
                 "the model gave no number for any token: its weights or inputs are damaged");
   }
-  if (greedy) return static_cast<int32_t>(order[0]);
-  std::vector<Candidate> candidates;
-  for (const uint32_t id : order) {
-    if (std::isnan(logits[id])) break;  // they stand last
+  if (options_.temperature == 0) return static_cast<int32_t>(best);
+  weigh(logits, logits[best]);
+  if (options_.top_k > 0) {
+    std::vector<uint32_t> ids = top_k(logits, options_.top_k);
+    keep_leading(options_.top_p * weight_of(ids), ids);
+    return draw(ids);
+  }
+  if (options_.top_p < 1) return draw(nucleus(logits));
+  return draw(std::views::iota(size_t{0}, logits.size()));
+}
+
+void Sampler::weigh(std::span<const float> logits, float best) {
+  weights_.resize(logits.size());
+  for (size_t id = 0; id < logits.size(); ++id) {
     // Equal to the best is as likely as it, also where both are infinite and their difference is no number.
-    const double below_best = double{logits[order[0]]} - double{logits[id]};
-    const double weight = logits[id] == logits[order[0]] ? 1.0 : std::exp(-below_best / options_.temperature);
-    if (weight == 0) break;  // too unlikely to be told from never, and so is all that follows
-    candidates.push_back({id, weight});
+    const double weight =
+        logits[id] == best ? 1.0 : std::exp((double{logits[id]} - double{best}) / options_.temperature);
+    weights_[id] = std::isnan(weight) ? 0.0 : weight;
   }
-  if (options_.top_p < 1) keep_top_p(options_.top_p, candidates);
-  while (candidates.back().weight < options_.min_p) candidates.pop_back();
-  double left = uniform() * total_weight(candidates);
-  for (const Candidate& candidate : candidates) {
-    left -= candidate.weight;
-    if (left < 0) return static_cast<int32_t>(candidate.id);
+}
+
+double Sampler::weight_of(const std::vector<uint32_t>& ids) const {
+  double total = 0;
+  for (const uint32_t id : ids) total += weights_[id];
+  return total;
+}
+
+void Sampler::keep_leading(double wanted, std::vector<uint32_t>& ids) const {
+  double reached = 0;
+  for (size_t i = 0; i < ids.size(); ++i) {
+    reached += weights_[ids[i]];
+    if (reached < wanted) continue;
+    ids.resize(i + 1);
+    return;
   }
-  return static_cast<int32_t>(candidates.back().id);
+}
+
+// Few tokens have most of the weight, as a rule: to put the whole vocabulary in order takes ten milliseconds.
+std::vector<uint32_t> Sampler::nucleus(std::span<const float> logits) const {
+  constexpr size_t kFirst = 64;
+  const double wanted = options_.top_p * std::accumulate(weights_.begin(), weights_.end(), 0.0);
+  for (size_t count = kFirst;; count *= 8) {
+    std::vector<uint32_t> ids = top_k(logits, count);
+    if (count < logits.size() && weight_of(ids) < wanted) continue;
+    keep_leading(wanted, ids);
+    return ids;
+  }
+}
+
+template <class Ids>
+int32_t Sampler::draw(const Ids& ids) {
+  // What has no weight is too unlikely to be told from never.
+  const auto is_left = [this](double weight) { return weight > 0 && weight >= options_.min_p; };
+  double total = 0;
+  for (const auto id : ids) total += is_left(weights_[id]) ? weights_[id] : 0.0;
+  double left = uniform() * total;
+  int32_t last = 0;
+  for (const auto id : ids) {
+    if (!is_left(weights_[id])) continue;
+    last = static_cast<int32_t>(id);
+    left -= weights_[id];
+    if (left < 0) break;
+  }
+  return last;
 }
 
 double Sampler::uniform() {

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <random>
 #include <span>
+#include <vector>
 
 #include "sluice/result.h"
 #include "sluice/sampling.h"
@@ -23,10 +24,21 @@ class Sampler {
   Result<int32_t> sample(std::span<const float> logits);
 
  private:
+  // Fills weights_: the best logit's is 1.
+  void weigh(std::span<const float> logits, float best);
+  double weight_of(const std::vector<uint32_t>& ids) const;
+  // Of ids, the best first, the fewest that reach `wanted` weight.
+  void keep_leading(double wanted, std::vector<uint32_t>& ids) const;
+  // The fewest ids that reach top_p of all weight, the best first.
+  std::vector<uint32_t> nucleus(std::span<const float> logits) const;
+  // One of those that min_p leaves, the best among them.
+  template <class Ids>
+  int32_t draw(const Ids& ids);
   double uniform();  // [0, 1)
 
   SamplingOptions options_;
   std::mt19937_64 random_;
+  std::vector<double> weights_;  // by id, proportional to probabilities
 };
 
 }  // namespace sluice

@@ -119,6 +119,16 @@ TEST(Sampler, TopPIsReachedByExactlyP) {
   EXPECT_EQ(support(options, {2, 2, 2, 2}), (std::set<int32_t>{0, 1, 2}));
 }
 
+TEST(Sampler, TopPReachesFarIntoALargeVocabulary) {
+  std::vector<float> logits(1000, 0.0F);
+  for (size_t id = 1; id < logits.size(); id += 2) logits[id] = -100.0F;
+  SamplingOptions options;
+  options.top_p = 0.2;
+  std::set<int32_t> expected;
+  for (int32_t id = 0; id < 200; id += 2) expected.insert(id);
+  EXPECT_EQ(support(options, logits), expected) << "100 of 500 alike";
+}
+
 TEST(Sampler, TopPCountsWhatTopKHasLeft) {
   SamplingOptions options;
   options.top_k = 2;
