@@ -52,9 +52,9 @@ struct LoadProgress {
 struct EngineOptions {
   std::filesystem::path model_folder;
   StreamMode stream = StreamMode::kDirect;
-  std::optional<CacheSize> cache;  // kDirect; unset: what the machine has left, at most all experts
-  size_t threads = 0;              // that compute; 0: one per core
-  Numerics numerics = Numerics::kExact;
+  std::optional<CacheSize> cache;          // kDirect; unset: what the machine has left, at most all experts
+  size_t threads = 0;                      // that compute; 0: one per core
+  Numerics numerics = Numerics::kFast;     // which verify finds within its bounds
   RowFormat row_format = RowFormat::kF32;  // of what sequences keep: 16 bits an element halve kv_bytes
   ReaderKind reader = ReaderKind::kAuto;   // kDirect and kResident: what reads experts
   std::string policy;  // kDirect: "forecast", "lru" or "decayed-frequency"; empty: the first of them

@@ -101,7 +101,8 @@ void add_streaming_options(CLI::App& app, ModelOptions& options) {
 void add_numerics_option(CLI::App& app, ModelOptions& options) {
   app.add_option("--numerics", options.numerics,
                  "exact: float32 throughout; fast: what quantised weights meet rounded to 16 bits, which "
-                 "computes prompts faster, with AMX three times as fast; default: exact")
+                 "computes prompts faster, with AMX three times as fast; default: " +
+                     options.numerics)
       ->check(CLI::IsMember({"exact", "fast"}).description(""))
       ->type_name("NAME")
       ->group("Model");

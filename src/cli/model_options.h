@@ -23,7 +23,7 @@ struct ModelOptions {
   bool verify_reads = false;
   bool no_heat = false;
   std::string prefetch;  // empty: all
-  std::string numerics = "exact";
+  std::string numerics = "fast";
   std::string kv = "f32";
   size_t threads = 0;
   size_t read_threads = 8;
@@ -34,7 +34,7 @@ struct ModelOptions {
   bool keep_prompts = false;  // EngineOptions::keep_prompts
 };
 
-// Declares --numerics.
+// Declares --numerics, with options.numerics as its default.
 void add_numerics_option(CLI::App& app, ModelOptions& options);
 
 // Declares -m; --stream, --cache, --reader, --threads, --read-threads; --context, --chunk. `options` must

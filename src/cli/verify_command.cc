@@ -119,6 +119,7 @@ Command add_verify_command(CLI::App& app) {
   command->add_flag("--json", options->json, "one JSON object instead of the table");
   add_model_option(*command, options->model);
   add_streaming_options(*command, options->model);
+  options->model.numerics = "exact";  // where every digit is looked at
   add_numerics_option(*command, options->model);
   command->footer(
       "Examples:\n"

@@ -39,9 +39,9 @@ bool NearChoice::is_near(std::span<const uint32_t> chosen) const {
   const std::vector<uint32_t> taken = sorted(chosen);
   double worst_taken = INFINITY;
   double best_left = -INFINITY;
-  for (uint32_t expert = 0; expert < scores_.size(); ++expert) {
-    const double score = scores_[expert];
-    if (std::ranges::binary_search(taken, expert)) {
+  for (uint32_t id = 0; id < scores_.size(); ++id) {
+    const double score = scores_[id];
+    if (std::ranges::binary_search(taken, id)) {
       worst_taken = std::min(worst_taken, score);
     } else {
       best_left = std::max(best_left, score);
@@ -63,8 +63,8 @@ bool NearChoice::is_tie(std::span<const uint32_t> chosen, std::span<const uint32
   return !ours.empty() && ours.size() == theirs.size();
 }
 
-void NearChoice::sort_by_score(std::span<uint32_t> experts) const {
-  std::ranges::sort(experts, [&](uint32_t a, uint32_t b) {
+void NearChoice::sort_by_score(std::span<uint32_t> ids) const {
+  std::ranges::sort(ids, [&](uint32_t a, uint32_t b) {
     return scores_[a] != scores_[b] ? scores_[a] > scores_[b] : a < b;
   });
 }

@@ -509,10 +509,10 @@ TEST_F(SavedSession, WhatDoesNotFitIsSaidAndLeavesTheSessionAsItWas) {
   Session small = std::move(engine->new_session().value());
   refused(small, "talk", ErrorCode::kOutOfBudget, "34 tokens");
   options = small_engine();
-  options.numerics = Numerics::kFast;
-  auto fast_engine = std::move(Engine::open(options).value());
-  Session fast = std::move(fast_engine->new_session().value());
-  refused(fast, "talk", ErrorCode::kInvalidArgument, "numerics exact");
+  options.numerics = Numerics::kExact;
+  auto exact_engine = std::move(Engine::open(options).value());
+  Session exact = std::move(exact_engine->new_session().value());
+  refused(exact, "talk", ErrorCode::kInvalidArgument, "numerics fast");
 }
 
 // The same files again, with another date: nobody can tell what is in them.

@@ -24,6 +24,7 @@ class Recorded : public ::testing::TestWithParam<const char*> {
     options.threads = 1;
     options.context_tokens = 512;
     options.chunk_tokens = 64;
+    options.numerics = Numerics::kExact;  // the reference's experts, to the last
     auto engine = Engine::open(options);
     ASSERT_TRUE(engine) << engine.error().message;
     config_ = (*engine)->loaded().checkpoint.config();

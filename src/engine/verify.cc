@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <map>
+#include <utility>
 
 #include "base/fail.h"
 #include "engine/near_choice.h"
@@ -57,11 +59,28 @@ class ErrorMeter {
   double error_sum_ = 0, largest_ = 0, sum_ = 0, square_sum_ = 0;
 };
 
-// Compares what a forward pass shows of itself with a case, as it goes, and follows the case in ties.
+// Which blocks a token attends to, in each layer that has an indexer.
+class BlockChoices {
+ public:
+  void set(uint32_t layer, uint64_t position, std::span<const uint32_t> blocks) {
+    choices_[{layer, position}].assign(blocks.begin(), blocks.end());
+  }
+  // Empty where none were set.
+  std::span<const uint32_t> of(uint32_t layer, uint64_t position) const {
+    const auto found = choices_.find({layer, position});
+    return found == choices_.end() ? std::span<const uint32_t>() : std::span(found->second);
+  }
+
+ private:
+  std::map<std::pair<uint32_t, uint64_t>, std::vector<uint32_t>> choices_;
+};
+
+// Compares what a forward pass shows of itself with a case, as it goes. In ties of experts it follows the
+// case, in ties of blocks, which references have for a few tokens only, those of exact numerics.
 class CaseObserver : public ForwardObserver {
  public:
-  CaseObserver(const ReferenceCase& reference, double tolerance)
-      : reference_(reference), tolerance_(tolerance) {}
+  CaseObserver(const ReferenceCase& reference, double tolerance, const BlockChoices& exact_blocks)
+      : reference_(reference), tolerance_(tolerance), exact_blocks_(exact_blocks) {}
 
   bool revise_experts(uint32_t layer, uint64_t position, std::span<const float> scores,
                       std::span<uint32_t> experts) override {
@@ -71,7 +90,7 @@ class CaseObserver : public ForwardObserver {
     const NearChoice choice(scores, tolerance_);
     if (choice.is_near(experts)) ++experts_near;
     if (!choice.is_tie(experts, expected)) return false;
-    ++ties;
+    ++expert_ties;
     std::ranges::copy(expected, experts.begin());
     choice.sort_by_score(experts);
     return true;
@@ -101,7 +120,19 @@ class CaseObserver : public ForwardObserver {
     });
   }
 
+  void revise_blocks(uint32_t layer, uint64_t position, std::span<const float> scores,
+                     std::span<uint32_t> blocks) override {
+    const std::span<const uint32_t> expected = exact_blocks_.of(layer, position);
+    if (expected.size() != blocks.size()) return;
+    const NearChoice choice(scores, tolerance_);
+    if (choice.is_near(blocks)) ++blocks_near;
+    if (!choice.is_tie(blocks, expected)) return;
+    ++block_ties;
+    std::ranges::copy(expected, blocks.begin());
+  }
+
   void on_index(uint32_t layer, uint64_t position, std::span<const uint32_t> blocks) override {
+    blocks_.set(layer, position, blocks);
     for_each_probe(position, reference_.layers[layer].index_topk, [&](std::span<const int64_t> expected) {
       std::vector<int64_t> wanted;
       std::copy_if(expected.begin(), expected.end(), std::back_inserter(wanted),
@@ -122,8 +153,10 @@ class CaseObserver : public ForwardObserver {
                    [&](std::span<const float> expected) { streams_error.add(streams, expected); });
   }
 
-  uint64_t experts_compared = 0, experts_different = 0, experts_near = 0, ties = 0;
-  uint64_t index_compared = 0, index_different = 0;
+  BlockChoices take_blocks() { return std::move(blocks_); }
+
+  uint64_t experts_compared = 0, experts_different = 0, experts_near = 0, expert_ties = 0;
+  uint64_t index_compared = 0, index_different = 0, blocks_near = 0, block_ties = 0;
   ErrorMeter weights_error, attention_error, streams_error;
 
  private:
@@ -136,6 +169,8 @@ class CaseObserver : public ForwardObserver {
 
   const ReferenceCase& reference_;
   double tolerance_;
+  const BlockChoices& exact_blocks_;
+  BlockChoices blocks_;
 };
 
 class Verifier {
@@ -148,6 +183,10 @@ class Verifier {
   }
 
   Status run_case(const ReferenceCase& reference) {
+    exact_blocks_ = {};
+    if (report_.numerics == Numerics::kFast) {
+      SLUICE_ASSIGN(exact_blocks_, choose_blocks_exactly(reference));
+    }
     for (const Schedule& schedule : schedules_of(reference.ids.size())) {
       SLUICE_TRY(run_schedule(reference, schedule));
     }
@@ -201,10 +240,24 @@ class Verifier {
     return {};
   }
 
+  // What exact numerics, which are verified by themselves, choose in this case.
+  Result<BlockChoices> choose_blocks_exactly(const ReferenceCase& reference) {
+    const Numerics numerics = model_.numerics();
+    CaseObserver observer(reference, error_bounds(Numerics::kExact).mean, exact_blocks_);
+    std::vector<float> streams(reference.ids.size() * model_.streams_width());
+    SLUICE_ASSIGN(auto state,
+                  new_state(Model::state_shape(model_.config(), RowFormat::kF32), reference.ids.size()));
+    model_.use(Numerics::kExact);
+    const Status done = model_.extend(state, reference.ids, streams.data(), &observer);
+    model_.use(numerics);
+    SLUICE_TRY(done);
+    return observer.take_blocks();
+  }
+
   Status run_schedule(const ReferenceCase& reference, const Schedule& schedule) {
     const size_t tokens = reference.ids.size();
     const size_t width = model_.streams_width();
-    CaseObserver observer(reference, tolerance());
+    CaseObserver observer(reference, tolerance(), exact_blocks_);
     std::vector<float> streams(tokens * width);
     SLUICE_ASSIGN(auto state, new_state(model_.state_shape(), tokens));
     SLUICE_TRY(in_chunks(tokens, schedule, [&](size_t begin, size_t count) {
@@ -258,7 +311,8 @@ class Verifier {
     SLUICE_ASSIGN(auto state, new_state(model_.state_shape(), prompt.size() + reference.greedy_ids.size()));
     std::vector<float> logits(model_.config().vocab_size);
     ErrorMeter error;
-    CaseObserver observer(reference, tolerance());  // the choices after the prompt are not known
+    CaseObserver observer(reference, tolerance(),
+                          exact_blocks_);  // the choices after the prompt are not known
     SLUICE_TRY(feed(state, prompt, logits, &observer));
     for (size_t step = 0; step < reference.greedy_ids.size(); ++step) {
       error.add(logits, reference.greedy_logits.row(step));
@@ -285,15 +339,17 @@ class Verifier {
     VerifyRow row{reference.name, schedule.name, "experts", observer.experts_compared,
                   observer.experts_different};
     row.near = observer.experts_near;
-    row.ties = observer.ties;
+    row.ties = observer.expert_ties;
     row.within = row.different == 0;
     add(row);
   }
 
   void add_index(const ReferenceCase& reference, const Schedule& schedule, const CaseObserver& observer) {
-    if (observer.index_compared == 0) return;
+    if (observer.index_compared == 0 && observer.blocks_near == 0) return;
     VerifyRow row{reference.name, schedule.name, "index blocks", observer.index_compared,
                   observer.index_different};
+    row.near = observer.blocks_near;
+    row.ties = observer.block_ties;
     row.bounded = false;
     row.within = row.different == 0;
     add(row);
@@ -310,6 +366,7 @@ class Verifier {
   Model& model_;
   const std::function<void(const VerifyRow&)>& on_row_;
   VerifyReport report_;
+  BlockChoices exact_blocks_;  // of the case that is running; none in exact numerics
 };
 
 }  // namespace

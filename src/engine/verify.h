@@ -35,8 +35,8 @@ struct VerifyRow {
   std::string quantity;  // "experts", "logits", ...
   uint64_t compared = 0;
   uint64_t different = 0;  // quantities that must be equal: experts, ids. Ties are not among them
-  uint64_t near = 0;       // choices of experts that were too near to tell, however they went
-  uint64_t ties = 0;       // those that went otherwise than the reference's, which was then followed
+  uint64_t near = 0;       // choices of experts or blocks that were too near to tell, however they went
+  uint64_t ties = 0;       // those that went otherwise than what was then followed
   double mean_error = 0;   // quantities that are near: mean and largest |difference| / standard deviation
   double largest_error = 0;
   bool bounded = true;  // false: shown for a look inside, decides nothing
@@ -58,8 +58,9 @@ size_t verify_chunk_tokens(const std::vector<ReferenceCase>& cases);
 
 // Feeds every case whole, in chunks of 1, 7, 64 and 512, and as a prefill of half of it followed by single
 // tokens. Where a choice of experts is a tie the reference's is taken, so that what follows is compared under
-// the same choices: after any other difference all that follows differs too. Ties are told by this model's
-// own scores, since references have none. `on_row` sees each row as it is known. Errors of the forward pass
+// the same choices: after any other difference all that follows differs too. So are exact numerics' blocks,
+// in a pass of fast ones: references have those of a few tokens only. Ties are told by this model's own
+// scores, since references have none. `on_row` sees each row as it is known. Errors of the forward pass
 // end it.
 Result<VerifyReport> verify(LoadedModel& loaded, const std::vector<ReferenceCase>& cases,
                             const std::vector<GreedyCase>& greedy,

@@ -198,7 +198,7 @@ void attention(const ForwardContext& context, const AttentionWeights& weights, c
     compress(context, *weights.compressor, rope, x, batch, states_of(states, &LayerState::compressor));
   SelectedBlocks selected;
   if (states.front()->indexer) {
-    selected = select_blocks(context, *weights.indexer, rope, x, arrays.qr, batch,
+    selected = select_blocks(context, *weights.indexer, rope, layer, x, arrays.qr, batch,
                              states_of(states, &LayerState::indexer));
   }
   attend_heads(context, weights, rope, states, batch, selected, arrays);

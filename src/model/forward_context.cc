@@ -9,6 +9,7 @@ bool ForwardObserver::revise_experts(uint32_t, uint64_t, std::span<const float>,
   return false;
 }
 void ForwardObserver::on_experts(uint32_t, uint64_t, std::span<const uint32_t>, std::span<const float>) {}
+void ForwardObserver::revise_blocks(uint32_t, uint64_t, std::span<const float>, std::span<uint32_t>) {}
 void ForwardObserver::on_index(uint32_t, uint64_t, std::span<const uint32_t>) {}
 void ForwardObserver::on_attention(uint32_t, uint64_t, std::span<const float>) {}
 void ForwardObserver::on_streams(uint32_t, uint64_t, std::span<const float>) {}

@@ -30,7 +30,7 @@ enum class PassPart {
 inline constexpr size_t kPassParts = 6;
 
 // Looks into a forward pass: for `verify`, routing traces and tests. Called on the thread that runs the pass,
-// once per token and layer; the spans end with the call. It changes nothing, but for revise_experts.
+// once per token and layer; the spans end with the call. It changes nothing, but for what it revises.
 class ForwardObserver {
  public:
   virtual ~ForwardObserver() = default;
@@ -46,6 +46,11 @@ class ForwardObserver {
   // The experts chosen, in the router's order, and their weights. A hash layer may name one twice.
   virtual void on_experts(uint32_t layer, uint64_t position, std::span<const uint32_t> experts,
                           std::span<const float> weights);
+  // May put others in the place of the blocks, ascending, that the indexer of a ratio-4 layer chose by
+  // `scores` [visible blocks]; what it leaves must be ascending. Not called where all are visible anyway.
+  // Before on_index of the same token and layer.
+  virtual void revise_blocks(uint32_t layer, uint64_t position, std::span<const float> scores,
+                             std::span<uint32_t> blocks);
   // The blocks that a ratio-4 layer attends to, ascending.
   virtual void on_index(uint32_t layer, uint64_t position, std::span<const uint32_t> blocks);
   // The attention sublayer's output [D], before it is mixed into the streams.

@@ -21,9 +21,11 @@ constexpr size_t kRowsPerThread = 4;
 
 // What the indexer asks for one token.
 struct TokenQuery {
+  uint32_t layer;
   uint64_t position;
-  float* queries;  // [n, di]; rope is applied here
-  float* weights;  // [n]; the scales are
+  ForwardObserver* observer;  // null when nobody looks
+  float* queries;             // [n, di]; rope is applied here
+  float* weights;             // [n]; the scales are
 };
 
 // Rope, and the scales: relu(q.k * di^-1/2) * n^-1/2 is the same with both of them behind it.
@@ -63,6 +65,7 @@ std::vector<uint32_t> best_blocks(const ModelConfig& config, const Rope& rope, c
   });
   chosen = top_k(scores, config.index_topk);
   std::sort(chosen.begin(), chosen.end());
+  if (token.observer != nullptr) token.observer->revise_blocks(token.layer, token.position, scores, chosen);
   return chosen;
 }
 
@@ -74,8 +77,8 @@ constexpr auto in_turn = [](size_t count, size_t grain, const auto& body) {
 }  // namespace
 
 std::vector<std::vector<uint32_t>> select_blocks(const ForwardContext& context, const IndexerWeights& weights,
-                                                 const Rope& rope, const float* x, const float* qr,
-                                                 const Batch& batch,
+                                                 const Rope& rope, uint32_t layer, const float* x,
+                                                 const float* qr, const Batch& batch,
                                                  std::span<CompressorState* const> states) {
   const ModelConfig& config = context.config;
   const Workspace::Scope scope(context.workspace);
@@ -94,12 +97,12 @@ std::vector<std::vector<uint32_t>> select_blocks(const ForwardContext& context, 
   }
   std::vector<std::vector<uint32_t>> selected(batch.rows());
   const auto select = [&](size_t row, const auto& share_out) {
-    const TokenQuery token{batch.position(row), queries + row * width,
+    const TokenQuery token{layer, batch.position(row), batch.observer(row), queries + row * width,
                            head_weights + row * config.index_n_heads};
     selected[row] = best_blocks(config, rope, token, *states[batch.chunk_of(row)], share_out);
   };
-  // Threads share out the keys of each of few rows, otherwise the rows.
-  if (batch.rows() < kRowsPerThread * context.pool.threads()) {
+  // Threads share out the keys of each of few rows, otherwise the rows; observers see one after the other.
+  if (batch.is_observed() || batch.rows() < kRowsPerThread * context.pool.threads()) {
     for (size_t row = 0; row < batch.rows(); ++row)
       select(row, [&](size_t count, size_t grain, const auto& body) {
         context.pool.parallel_for(count, grain, body);

@@ -13,11 +13,12 @@
 namespace sluice {
 
 // For every row the index_topk visible blocks of largest score, ascending; all of them when there are no
-// more. A chunk's own blocks are compressed into its state, of `states` [chunks], first.
+// more. Observers may revise them. A chunk's own blocks are compressed into its state, of `states` [chunks],
+// first.
 //   x [rows, D]: the sublayer's normalised input; qr [rows, q_lora]: the attention's normalised query latent.
 std::vector<std::vector<uint32_t>> select_blocks(const ForwardContext& context, const IndexerWeights& weights,
-                                                 const Rope& rope, const float* x, const float* qr,
-                                                 const Batch& batch,
+                                                 const Rope& rope, uint32_t layer, const float* x,
+                                                 const float* qr, const Batch& batch,
                                                  std::span<CompressorState* const> states);
 
 }  // namespace sluice

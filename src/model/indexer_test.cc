@@ -39,7 +39,8 @@ class Indexer : public ::testing::Test {
   std::vector<std::vector<uint32_t>> select(CompressorState& state, size_t begin, size_t count) {
     const auto ids = some_ids(count);
     CompressorState* const one = &state;
-    return select_blocks(bench_.context(), weights_, rope_, x_.data() + begin * bench_.config().hidden_size,
+    return select_blocks(bench_.context(), weights_, rope_, 0,
+                         x_.data() + begin * bench_.config().hidden_size,
                          qr_.data() + begin * bench_.config().q_lora_rank, Batch({ids, begin}), {&one, 1});
   }
 

@@ -54,6 +54,8 @@ class Model {
 
   const ModelConfig& config() const { return parts_.config; }
   Numerics numerics() const { return parts_.numerics; }
+  // Of passes from now on. Not while one runs.
+  void use(Numerics numerics) { parts_.numerics = numerics; }
   RowFormat row_format() const { return parts_.row_format; }
   size_t max_chunk_tokens() const { return max_chunk_tokens_; }
   size_t streams_width() const { return size_t{config().hc_mult} * config().hidden_size; }

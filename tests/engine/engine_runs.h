@@ -28,6 +28,7 @@ inline EngineOptions options_for(const std::filesystem::path& folder, StreamMode
   options.model_folder = folder;
   options.stream = mode;
   options.threads = 1;
+  options.numerics = Numerics::kExact;  // whose bounds are narrow
   options.read_threads = 4;
   options.context_tokens = 1024;
   return options;

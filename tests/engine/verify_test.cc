@@ -64,6 +64,35 @@ TEST(FastNumerics, AreWithinAHundredTimesTheBounds) {
   EXPECT_EQ(error_bounds(Numerics::kFast).largest, 100 * error_bounds(Numerics::kExact).largest);
 }
 
+// Blocks that variant-pro's indexers choose for two tokens are nearer than fast numerics' rounding. Were
+// exact numerics' not taken there, experts after them would differ.
+TEST(FastNumerics, FollowExactOnesInATieOfBlocks) {
+  const auto folder = kVariants / "variant-pro";
+  const auto cases = reference_cases(folder / "reference.safetensors", config_of(folder));
+  EngineOptions options = options_for(folder, StreamMode::kResident);
+  options.chunk_tokens = verify_chunk_tokens(cases);
+  options.numerics = Numerics::kFast;
+  const auto loaded = load(options);
+  ASSERT_NE(loaded, nullptr);
+  const VerifyReport report = verify_or_fail(*loaded, cases, {});
+  EXPECT_TRUE(report.within());
+  EXPECT_EQ(rows_outside(report), "");
+  EXPECT_EQ(loaded->model->numerics(), Numerics::kFast) << "as before";
+  for (const VerifyRow& row : report.rows) {
+    EXPECT_EQ(row.near > 0, row.quantity == "experts" || row.quantity == "index blocks") << row.quantity;
+    EXPECT_LE(row.ties, row.near) << row.schedule;
+  }
+  EXPECT_GT(report.ties(), 0U);
+}
+
+TEST(ExactNumerics, HaveNoBlocksToFollow) {
+  const auto folder = kVariants / "variant-pro";
+  const auto cases = reference_cases(folder / "reference.safetensors", config_of(folder));
+  const auto loaded = load_for(folder, cases);
+  ASSERT_NE(loaded, nullptr);
+  EXPECT_EQ(verify_or_fail(*loaded, cases, {}).near(), 0U);
+}
+
 // How nearly a router chose otherwise.
 struct RecordedChoice {
   uint32_t layer = 0;
