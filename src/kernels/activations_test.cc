@@ -2,46 +2,17 @@
 
 #include <gtest/gtest.h>
 
-#include <cmath>
-#include <random>
 #include <string>
 #include <vector>
 
 #include "kernels/matmul.h"
+#include "kernels/weights_testing.h"
 
 namespace sluice {
 namespace {
 
 constexpr uint32_t kRows = 1100;  // so many that also one token's product is shared among threads
 constexpr uint32_t kCols = 1024;
-
-struct Stored {
-  std::vector<std::byte> values;
-  std::vector<std::byte> scales;
-  WeightMatrix matrix;
-};
-
-Stored random_matrix(WeightFormat format) {
-  std::mt19937 random(17);
-  Stored stored;
-  stored.values.resize(weight_values_bytes(format, kRows, kCols));
-  stored.scales.resize(weight_scales_bytes(format, kRows, kCols));
-  for (auto& byte : stored.values) byte = static_cast<std::byte>(random() & 0x77);
-  for (auto& byte : stored.scales) byte = static_cast<std::byte>(115 + random() % 10);
-  if (format == WeightFormat::kBF16) {
-    for (size_t i = 1; i < stored.values.size(); i += 2) stored.values[i] = std::byte{0x3f};
-  }
-  stored.matrix = {format, kRows, kCols, stored.values.data(), stored.scales.data()};
-  return stored;
-}
-
-std::vector<float> random_tokens(size_t tokens, size_t cols) {
-  std::mt19937 random(99);
-  std::normal_distribution<float> normal;
-  std::vector<float> values(tokens * cols);
-  for (float& value : values) value = normal(random);
-  return values;
-}
 
 // Activations with scratch memory of their own.
 struct Held {
@@ -63,7 +34,7 @@ INSTANTIATE_TEST_SUITE_P(Every, ActivationsOf,
 
 TEST_P(ActivationsOf, InFastNumericsBitsDoNotDependOnTokensOrThreads) {
   constexpr size_t kMostTokens = 35;
-  const auto stored = random_matrix(GetParam());
+  const auto stored = random_weights(GetParam(), kRows, kCols);
   const auto x = random_tokens(kMostTokens, kCols);
   const auto product = [&](size_t threads, size_t first, size_t tokens) {
     ThreadPool pool(threads);
@@ -83,7 +54,7 @@ TEST_P(ActivationsOf, InFastNumericsBitsDoNotDependOnTokensOrThreads) {
 }
 
 TEST_P(ActivationsOf, InExactNumericsAreMatmuls) {
-  const auto stored = random_matrix(GetParam());
+  const auto stored = random_weights(GetParam(), kRows, kCols);
   ThreadPool pool(2);
   for (const size_t tokens : {1, 3, 8, 40}) {
     const auto x = random_tokens(tokens, kCols);
@@ -102,7 +73,7 @@ INSTANTIATE_TEST_SUITE_P(Of, ProductsTogether, testing::Values(1, 8, 19), testin
 
 TEST_P(ProductsTogether, TakePartsOfTheirColumns) {
   const size_t tokens = GetParam();
-  const auto stored = random_matrix(WeightFormat::kFP8);
+  const auto stored = random_weights(WeightFormat::kFP8, kRows, kCols);
   const auto x = random_tokens(tokens, 2 * kCols);
   ThreadPool pool(2);
   for (const Numerics numerics : {Numerics::kExact, Numerics::kFast}) {

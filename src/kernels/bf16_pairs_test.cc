@@ -16,36 +16,11 @@
 
 #include "kernels/amx_pairs.h"
 #include "kernels/avx512_pairs.h"
+#include "kernels/weights_testing.h"
 #include "numerics/codec.h"
 
 namespace sluice {
 namespace {
-
-struct Stored {
-  std::vector<std::byte> values;
-  std::vector<std::byte> scales;
-  WeightMatrix matrix;
-};
-
-// Random codes, none of them NaN, one byte behind where they were allocated; scales from 2^-12 to 2^-3.
-Stored random_matrix(WeightFormat format, uint32_t rows, uint32_t cols) {
-  std::mt19937 random(rows * 7 + cols);
-  Stored stored;
-  stored.values.resize(weight_values_bytes(format, rows, cols) + 1);
-  stored.scales.resize(weight_scales_bytes(format, rows, cols));
-  for (auto& byte : stored.values) byte = static_cast<std::byte>(random() % 127 + 128 * (random() % 2));
-  for (auto& byte : stored.scales) byte = static_cast<std::byte>(115 + random() % 10);
-  stored.matrix = {format, rows, cols, stored.values.data() + 1, stored.scales.data()};
-  return stored;
-}
-
-std::vector<float> random_tokens(size_t tokens, size_t cols) {
-  std::mt19937 random(99);
-  std::normal_distribution<float> normal;
-  std::vector<float> values(tokens * cols);
-  for (float& value : values) value = std::ldexp(normal(random), static_cast<int>(random() % 20) - 10);
-  return values;
-}
 
 using PairTokens = std::function<void(const float*, size_t, const PairedTokens&, size_t, size_t, size_t)>;
 
@@ -82,7 +57,7 @@ TEST_P(PairFormats, AreNearTheProductInDoubleArithmetic) {
   constexpr uint32_t kRows = 9;
   constexpr uint32_t kCols = 544;
   constexpr size_t kTokens = 19;
-  const auto stored = random_matrix(GetParam(), kRows, kCols);
+  const auto stored = random_weights(GetParam(), kRows, kCols, 1);
   const auto x = random_tokens(kTokens, kCols);
   const auto y = portable_product(stored.matrix, Paired(x, kTokens, kCols, GetParam()));
   std::vector<float> row(kCols);
@@ -104,7 +79,7 @@ TEST_P(PairFormats, AreNearTheProductInDoubleArithmetic) {
 // One weight and one activation at a time: which columns are which is in no product of random ones.
 TEST_P(PairFormats, EveryColumnMeetsItsWeight) {
   constexpr uint32_t kCols = 64;
-  const auto stored = random_matrix(GetParam(), 3, kCols);
+  const auto stored = random_weights(GetParam(), 3, kCols, 1);
   std::vector<float> identity(size_t{kCols} * kCols);
   for (size_t c = 0; c < kCols; ++c) identity[c * kCols + c] = 1.0F;
   const auto y = portable_product(stored.matrix, Paired(identity, kCols, kCols, GetParam()));
@@ -119,7 +94,7 @@ TEST_P(PairFormats, ATokenHasTheBitsThatItHasAlone) {
   constexpr uint32_t kRows = 5;
   constexpr uint32_t kCols = 160;
   constexpr size_t kMostTokens = 35;
-  const auto stored = random_matrix(GetParam(), kRows, kCols);
+  const auto stored = random_weights(GetParam(), kRows, kCols, 1);
   const auto x = random_tokens(kMostTokens, kCols);
   const auto all = portable_product(stored.matrix, Paired(x, kMostTokens, kCols, GetParam()));
   for (const size_t tokens : {1, 2, 15, 16, 17, 33}) {
@@ -198,7 +173,7 @@ INSTANTIATE_TEST_SUITE_P(Every, PairKernels,
 TEST_P(PairKernels, HaveTheBitsOfThePortableVersionInEveryShape) {
   for (const uint32_t rows : {1, 16, 37, 140}) {
     for (const uint32_t cols : {32, 96, 160, 544}) {
-      const auto stored = random_matrix(format(), rows, cols);
+      const auto stored = random_weights(format(), rows, cols, 1);
       for (const size_t tokens : kernel().tokens) {
         const Paired x(random_tokens(tokens, cols), tokens, cols, format());
         EXPECT_TRUE(same_bits_but_for_nan(product(stored.matrix, x), portable_product(stored.matrix, x)))
@@ -210,7 +185,7 @@ TEST_P(PairKernels, HaveTheBitsOfThePortableVersionInEveryShape) {
 
 // Rows that begin in one block of scales and end in the next.
 TEST_P(PairKernels, RangesOfRowsAndBlocksAddressTheSameProducts) {
-  const auto stored = random_matrix(format(), 300, 64);
+  const auto stored = random_weights(format(), 300, 64, 1);
   const size_t tokens = kernel().tokens.back();
   const Paired x(random_tokens(tokens, 160), tokens, 160, format());
   std::vector<float> expected(tokens * 300, -1.0F);
@@ -221,7 +196,7 @@ TEST_P(PairKernels, RangesOfRowsAndBlocksAddressTheSameProducts) {
 }
 
 TEST_P(PairKernels, KnowEveryCodeAndScale) {
-  Stored stored = random_matrix(format(), 300, 256);
+  StoredWeights stored = random_weights(format(), 300, 256, 1);
   std::mt19937 random(5);
   for (auto& byte : stored.values) byte = static_cast<std::byte>(random());
   for (size_t i = 0; i < stored.scales.size(); ++i) stored.scales[i] = static_cast<std::byte>(i * 37);
@@ -233,7 +208,7 @@ TEST_P(PairKernels, KnowEveryCodeAndScale) {
 // Scales on both sides of what decoders take, and the smallest activations there are or large ones.
 TEST_P(PairKernels, HaveTheseBitsAtTheEndsOfTheRangeToo) {
   for (const int scale : {0, 1, 95, 96, 97, 239, 240, 241, 254, 255}) {
-    Stored stored = random_matrix(format(), 20, 96);
+    StoredWeights stored = random_weights(format(), 20, 96, 1);
     std::ranges::fill(stored.scales, static_cast<std::byte>(scale));
     const size_t tokens = kernel().tokens.back();
     auto values = random_tokens(tokens, 96);

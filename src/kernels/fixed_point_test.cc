@@ -6,43 +6,14 @@
 #include <array>
 #include <cmath>
 #include <limits>
-#include <random>
 #include <vector>
 
 #include "kernels/simd_target.h"
+#include "kernels/weights_testing.h"
 #include "numerics/codec.h"
 
 namespace sluice {
 namespace {
-
-struct Stored {
-  std::vector<std::byte> values;
-  std::vector<std::byte> scales;
-  WeightMatrix matrix;
-};
-
-// Random codes, `misalignment` bytes behind where they were allocated; scales from 2^-7 to 1.
-Stored random_matrix(uint32_t rows, uint32_t cols, size_t misalignment = 0) {
-  std::mt19937 random(rows * 7 + cols);
-  Stored stored;
-  stored.values.resize(weight_values_bytes(WeightFormat::kMXFP4, rows, cols) + misalignment);
-  stored.scales.resize(weight_scales_bytes(WeightFormat::kMXFP4, rows, cols));
-  for (auto& byte : stored.values) byte = static_cast<std::byte>(random());
-  for (auto& byte : stored.scales) byte = static_cast<std::byte>(120 + random() % 8);
-  stored.matrix = {WeightFormat::kMXFP4, rows, cols, stored.values.data() + misalignment,
-                   stored.scales.data()};
-  return stored;
-}
-
-// Blocks of different sizes, so that scales matter.
-std::vector<float> random_tokens(size_t tokens, size_t cols) {
-  std::mt19937 random(99);
-  std::normal_distribution<float> normal;
-  std::vector<float> values(tokens * cols);
-  for (size_t i = 0; i < values.size(); ++i)
-    values[i] = std::ldexp(normal(random), static_cast<int>(i / 32 % 9) - 4);
-  return values;
-}
 
 std::vector<FixedGroup> rounded(const std::vector<float>& x, size_t tokens, size_t cols) {
   const size_t groups = groups_of(cols);
@@ -101,7 +72,7 @@ TEST_P(FixedPointShapes, ComputesWhatIsWrittenDownToTheBitForAnyNumberOfTokens) 
   const uint32_t cols = GetParam();
   constexpr uint32_t kRows = 37;
   constexpr size_t kMostTokens = 100;
-  const auto stored = random_matrix(kRows, cols, 1);
+  const auto stored = random_weights(WeightFormat::kMXFP4, kRows, cols, 1);
   const auto x = random_tokens(kMostTokens, cols);
   const auto fixed = rounded(x, kMostTokens, cols);
   std::vector<float> expected(kMostTokens * kRows);
@@ -119,7 +90,7 @@ TEST_P(FixedPointShapes, ComputesWhatIsWrittenDownToTheBitForAnyNumberOfTokens) 
 TEST_P(FixedPointShapes, IsNearTheProductInDoubleArithmetic) {
   const uint32_t cols = GetParam();
   constexpr uint32_t kRows = 11;
-  const auto stored = random_matrix(kRows, cols);
+  const auto stored = random_weights(WeightFormat::kMXFP4, kRows, cols);
   const auto x = random_tokens(2, cols);
   std::vector<float> y(2 * kRows);
   fixed_matmul_rows(stored.matrix, 0, kRows, rounded(x, 2, cols).data(), 2, y.data(), kRows);
@@ -146,7 +117,7 @@ INSTANTIATE_TEST_SUITE_P(Columns, FixedPointShapes, testing::Values(32, 64, 96, 
 TEST(FixedPoint, RowRangesAndStridesAddressTheSameProducts) {
   constexpr uint32_t kRows = 40;
   constexpr uint32_t kCols = 256;
-  const auto stored = random_matrix(kRows, kCols);
+  const auto stored = random_weights(WeightFormat::kMXFP4, kRows, kCols);
   const auto fixed = rounded(random_tokens(3, kCols), 3, kCols);
   std::vector<float> packed(3 * kRows);
   fixed_matmul_rows(stored.matrix, 0, kRows, fixed.data(), 3, packed.data(), kRows);
@@ -159,7 +130,7 @@ TEST(FixedPoint, RowRangesAndStridesAddressTheSameProducts) {
 }
 
 TEST(FixedPoint, ABlockOfZerosOrNextToNothingIsZero) {
-  const auto stored = random_matrix(4, 64);
+  const auto stored = random_weights(WeightFormat::kMXFP4, 4, 64);
   for (const float value : {0.0F, -0.0F, 0x1p-149F, 0x1p-101F}) {
     std::vector<float> y(4, -1.0F);
     fixed_matmul_rows(stored.matrix, 0, 4, rounded(std::vector<float>(64, value), 1, 64).data(), 1, y.data(),
@@ -170,7 +141,7 @@ TEST(FixedPoint, ABlockOfZerosOrNextToNothingIsZero) {
 
 // What is not a number must not become one.
 TEST(FixedPoint, InfinityAndNanStayWhatNoNumberIs) {
-  const auto stored = random_matrix(4, 128);
+  const auto stored = random_weights(WeightFormat::kMXFP4, 4, 128);
   for (const float value : {std::numeric_limits<float>::infinity(), -std::numeric_limits<float>::infinity(),
                             std::numeric_limits<float>::quiet_NaN()}) {
     for (const size_t place : {0U, 31U, 77U, 127U}) {
@@ -190,8 +161,8 @@ TEST(FixedPoint, InfinityAndNanStayWhatNoNumberIs) {
 TEST(FixedPoint, AScaleThatIsNanStaysInItsRow) {
   constexpr uint32_t kRows = 6;
   for (const uint32_t cols : {32U, 64U, 96U, 160U}) {
-    const Stored stored = random_matrix(kRows, cols);
-    Stored damaged = random_matrix(kRows, cols);
+    const StoredWeights stored = random_weights(WeightFormat::kMXFP4, kRows, cols);
+    StoredWeights damaged = random_weights(WeightFormat::kMXFP4, kRows, cols);
     const size_t blocks = cols / 32;
     for (const size_t row : {1U, 3U, 5U}) {
       for (size_t b = 0; b < blocks; ++b) damaged.scales[row * blocks + b] = std::byte{255};
@@ -214,7 +185,7 @@ TEST(FixedPoint, AScaleThatIsNanStaysInItsRow) {
 }
 
 TEST(FixedPoint, AScaleThatIsNanIsNoNumberAndTheSmallestOneIsExact) {
-  Stored stored = random_matrix(2, 128);
+  StoredWeights stored = random_weights(WeightFormat::kMXFP4, 2, 128);
   stored.scales.assign(stored.scales.size(), std::byte{0});  // 2^-127
   stored.scales[5] = std::byte{255};                         // of the second row
   const std::vector<float> x(128, 1.0F);

@@ -10,42 +10,10 @@
 #include <vector>
 
 #include "kernels/simd_target.h"
+#include "kernels/weights_testing.h"
 
 namespace sluice {
 namespace {
-
-// A random matrix in a stored format, and what it means in float32.
-struct StoredMatrix {
-  std::vector<std::byte> values;
-  std::vector<std::byte> scales;
-  WeightMatrix matrix;
-};
-
-StoredMatrix random_matrix(WeightFormat format, uint32_t rows, uint32_t cols, size_t misalignment) {
-  std::mt19937 random(rows * 7 + cols);
-  StoredMatrix stored;
-  stored.values.resize(weight_values_bytes(format, rows, cols) + misalignment);
-  stored.scales.resize(weight_scales_bytes(format, rows, cols));
-  for (auto& byte : stored.values) byte = static_cast<std::byte>(random() & 0x77);  // no NaN in any format
-  for (auto& byte : stored.scales) byte = static_cast<std::byte>(120 + random() % 8);
-  if (format == WeightFormat::kF32 || format == WeightFormat::kBF16) {
-    // Random bits would span 70 decades; keep exponents near one so that sums mean something.
-    const size_t step = format == WeightFormat::kF32 ? 4 : 2;
-    for (size_t i = misalignment + step - 1; i < stored.values.size(); i += step) {
-      stored.values[i] = static_cast<std::byte>(random() % 2 == 0 ? 0x3f : 0xbf);
-    }
-  }
-  stored.matrix = {format, rows, cols, stored.values.data() + misalignment, stored.scales.data()};
-  return stored;
-}
-
-std::vector<float> random_floats(size_t count) {
-  std::mt19937 random(99);
-  std::normal_distribution<float> normal;
-  std::vector<float> values(count);
-  for (auto& value : values) value = normal(random);
-  return values;
-}
 
 class MatmulFormats : public testing::TestWithParam<WeightFormat> {};
 
@@ -53,8 +21,8 @@ TEST_P(MatmulFormats, AgreesWithDoubleArithmeticOnRaggedShapes) {
   constexpr uint32_t kRows = 139;
   const uint32_t cols = GetParam() == WeightFormat::kMXFP4 ? 224 : 203;
   constexpr size_t kTokens = 7;
-  const auto stored = random_matrix(GetParam(), kRows, cols, 1);
-  const auto x = random_floats(kTokens * cols);
+  const auto stored = random_weights(GetParam(), kRows, cols, 1);
+  const auto x = random_tokens(kTokens, cols);
   std::vector<float> y(kTokens * kRows);
   ThreadPool pool(2);
   matmul(pool, stored.matrix, x.data(), kTokens, y.data());
@@ -78,8 +46,8 @@ TEST_P(MatmulFormats, BitsDoNotDependOnTokensThreadsOrPlace) {
   constexpr uint32_t kRows = 1100;  // so many that also one token's product is shared among threads
   constexpr uint32_t kCols = 1024;
   constexpr size_t kTokens = 9;
-  const auto aligned = random_matrix(GetParam(), kRows, kCols, 0);
-  const auto x = random_floats(kTokens * kCols);
+  const auto aligned = random_weights(GetParam(), kRows, kCols);
+  const auto x = random_tokens(kTokens, kCols);
   ASSERT_LT(rows_per_task(aligned.matrix, 1, 2), kRows);
   ThreadPool one(1);
   ThreadPool four(4);
@@ -105,8 +73,8 @@ TEST_P(MatmulFormats, AsManyTokensAsThereAreHaveTheBitsThatEachHasAlone) {
   constexpr uint32_t kCols = 288;
   constexpr size_t kStride = 300;
   constexpr size_t kMostTokens = 20;
-  const auto stored = random_matrix(GetParam(), kRows, kCols, 1);
-  const auto x = random_floats(kMostTokens * kStride);
+  const auto stored = random_weights(GetParam(), kRows, kCols, 1);
+  const auto x = random_tokens(kMostTokens, kStride);
   std::vector<float> alone(kMostTokens * kRows);
   for (size_t t = 0; t < kMostTokens; ++t)
     matmul_rows(stored.matrix, 0, kRows, x.data() + t * kStride, kStride, 1, alone.data() + t * kRows, kRows);
@@ -122,8 +90,8 @@ TEST_P(MatmulFormats, AsManyTokensAsThereAreHaveTheBitsThatEachHasAlone) {
 TEST_P(MatmulFormats, RowRangesAndStridesAddressTheSameProducts) {
   constexpr uint32_t kRows = 40;
   constexpr uint32_t kCols = 64;
-  const auto stored = random_matrix(GetParam(), kRows, kCols, 0);
-  const auto x = random_floats(2 * kCols * 3);
+  const auto stored = random_weights(GetParam(), kRows, kCols);
+  const auto x = random_tokens(2 * 3, kCols);
   ThreadPool pool(1);
   std::vector<float> packed(kRows);
   matmul(pool, stored.matrix, x.data() + kCols, 1, packed.data());
@@ -139,7 +107,7 @@ TEST_P(MatmulFormats, RowRangesAndStridesAddressTheSameProducts) {
 TEST_P(MatmulFormats, WithTheIdentityIsWhatTheScalarDefinitionDecodes) {
   constexpr uint32_t kRows = 260;                                        // more than two blocks of scales
   const uint32_t cols = GetParam() == WeightFormat::kMXFP4 ? 288 : 291;  // ragged where the format allows it
-  StoredMatrix stored = random_matrix(GetParam(), kRows, cols, 1);
+  StoredWeights stored = random_weights(GetParam(), kRows, cols, 1);
   for (size_t i = 0; i < stored.values.size(); ++i) {
     stored.values[i] = static_cast<std::byte>(i * 7 + i / 256);  // all codes
   }
@@ -202,9 +170,9 @@ TEST_P(MatmulFormats, AddsInTheOrderThatIsWrittenDownWhateverTheWidthOfVectors) 
   if (!fuses_multiply_and_add()) GTEST_SKIP() << "this machine rounds between multiplying and adding";
   constexpr uint32_t kRows = 21;
   const uint32_t cols = GetParam() == WeightFormat::kMXFP4 ? 1120 : 1123;
-  const auto stored = random_matrix(GetParam(), kRows, cols, 0);
+  const auto stored = random_weights(GetParam(), kRows, cols);
   constexpr size_t kMostTokens = 100;
-  const auto x = random_floats(kMostTokens * cols);
+  const auto x = random_tokens(kMostTokens, cols);
   std::vector<float> row(cols);
   for (const size_t tokens : {size_t{1}, size_t{2}, size_t{3}, size_t{4}, size_t{5}, size_t{6}, size_t{7},
                               size_t{8}, size_t{9}, kMostTokens}) {
@@ -225,11 +193,11 @@ TEST_P(MatmulFormats, AddsInTheOrderThatIsWrittenDownWhateverTheWidthOfVectors) 
 TEST_P(MatmulFormats, EveryCodeAndScaleGivesTheSameBitsAloneAndTogether) {
   constexpr uint32_t kRows = 300;
   constexpr uint32_t kCols = 256;
-  StoredMatrix stored = random_matrix(GetParam(), kRows, kCols, 0);
+  StoredWeights stored = random_weights(GetParam(), kRows, kCols);
   std::mt19937 random(5);
   for (auto& byte : stored.values) byte = static_cast<std::byte>(random());
   for (auto& byte : stored.scales) byte = static_cast<std::byte>(random());
-  const auto x = random_floats(2 * kCols);
+  const auto x = random_tokens(2, kCols);
   std::vector<float> together(2 * kRows);
   matmul_rows(stored.matrix, 0, kRows, x.data(), kCols, 2, together.data(), kRows);
   std::vector<float> alone(kRows);
