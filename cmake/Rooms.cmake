@@ -74,21 +74,20 @@ function(sluice_test name)
   sluice_group_sources(${name})
   cmake_path(GET CMAKE_CURRENT_SOURCE_DIR FILENAME folder)
   set(properties TIMEOUT 900 LABELS ${folder} COST 0${TEST_COST})
-  if(SLUICE_SANITIZE)
-    sluice_discover_suites(${name} "${properties}")
-  else()
-    gtest_discover_tests(${name} TEST_PREFIX ${name}. DISCOVERY_MODE PRE_TEST DISCOVERY_TIMEOUT 60
-                         PROPERTIES ${properties})
-  endif()
+  sluice_discover_tests(${name} "${properties}")
 endfunction()
 
-# Makes a test of every suite of a program when ctest starts. A suite's tests share what they set up (whole models), and a
-# program under sanitizers, which takes 0.2 s to start, starts once for all of them; that tests pass alone as well, and in
-# which one something went wrong, `release` shows.
-function(sluice_discover_suites name properties)
-  file(GENERATE OUTPUT ${CMAKE_CURRENT_BINARY_DIR}/${name}_suites.cmake CONTENT
-    "include([==[${PROJECT_SOURCE_DIR}/cmake/AddSuites.cmake]==])\nsluice_add_suites(${name} [==[$<TARGET_FILE:${name}>]==] \"${properties}\")\n")
-  set_property(DIRECTORY APPEND PROPERTY TEST_INCLUDE_FILES ${CMAKE_CURRENT_BINARY_DIR}/${name}_suites.cmake)
+# Makes tests of a program when ctest starts. Under sanitizers a suite's tests share what they set up (whole models), and a
+# program, which takes 0.2 s to start there, starts once for all of them; that tests pass alone as well, and in which one
+# something went wrong, `release` shows.
+function(sluice_discover_tests name properties)
+  set(by_suite OFF)
+  if(SLUICE_SANITIZE)
+    set(by_suite ON)
+  endif()
+  file(GENERATE OUTPUT ${CMAKE_CURRENT_BINARY_DIR}/${name}_tests.cmake CONTENT
+    "include([==[${PROJECT_SOURCE_DIR}/cmake/AddTests.cmake]==])\nsluice_add_tests(${name} [==[$<TARGET_FILE:${name}>]==] ${by_suite} \"${properties}\")\n")
+  set_property(DIRECTORY APPEND PROPERTY TEST_INCLUDE_FILES ${CMAKE_CURRENT_BINARY_DIR}/${name}_tests.cmake)
 endfunction()
 
 # sluice_fuzzer(<name> SOURCES <file>... LINK <target>...)
