@@ -23,6 +23,14 @@ inline const std::filesystem::path kTinyV4 = SLUICE_SOURCE_DIR "/models/tiny-v4"
 inline const std::filesystem::path kTinyV4Reference = SLUICE_SOURCE_DIR "/tests/data/reference/tiny-v4";
 inline const std::filesystem::path kVariants = SLUICE_SOURCE_DIR "/tests/data/reference/variants";
 
+// Sanitizers take ten times as long and look for wrong accesses, of which more tokens and more cases of one
+// kind have no others: tests take fewer then. That all of them have the right bits is what `release` shows.
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+inline constexpr bool kSanitized = true;
+#else
+inline constexpr bool kSanitized = false;
+#endif
+
 inline EngineOptions options_for(const std::filesystem::path& folder, StreamMode mode) {
   EngineOptions options;
   options.model_folder = folder;

@@ -155,7 +155,9 @@ TEST_F(Together, TheBitsAreThoseOfASequenceAloneInEveryModeAndNumber) {
   for (const StreamMode mode : {StreamMode::kResident, StreamMode::kMmap, StreamMode::kDirect}) {
     EngineOptions options = options_for(kTinyV4, mode);
     if (mode == StreamMode::kDirect) options.cache = CacheSize{0, 25.0};
-    expect_same_as_alone(options, {1, 2, 3, 8}, stream_mode_name(mode));
+    const std::vector<size_t> counts =
+        kSanitized ? std::vector<size_t>{2, 8} : std::vector<size_t>{1, 2, 3, 8};
+    expect_same_as_alone(options, counts, stream_mode_name(mode));
   }
 }
 
