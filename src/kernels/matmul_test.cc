@@ -189,7 +189,8 @@ TEST_P(MatmulFormats, AddsInTheOrderThatIsWrittenDownWhateverTheWidthOfVectors) 
   }
 }
 
-// Every code, NaN among them, and scales whose products leave the range of floats.
+// Every code, NaN among them, and scales whose products leave the range of floats. Of two tokens weights are
+// decoded in registers, of nine to memory.
 TEST_P(MatmulFormats, EveryCodeAndScaleGivesTheSameBitsAloneAndTogether) {
   constexpr uint32_t kRows = 300;
   constexpr uint32_t kCols = 256;
@@ -197,16 +198,18 @@ TEST_P(MatmulFormats, EveryCodeAndScaleGivesTheSameBitsAloneAndTogether) {
   std::mt19937 random(5);
   for (auto& byte : stored.values) byte = static_cast<std::byte>(random());
   for (auto& byte : stored.scales) byte = static_cast<std::byte>(random());
-  const auto x = random_tokens(2, kCols);
-  std::vector<float> together(2 * kRows);
-  matmul_rows(stored.matrix, 0, kRows, x.data(), kCols, 2, together.data(), kRows);
+  const auto x = random_tokens(9, kCols);
   std::vector<float> alone(kRows);
   matmul_rows(stored.matrix, 0, kRows, x.data(), kCols, 1, alone.data(), kRows);
-  for (uint32_t r = 0; r < kRows; ++r) {
-    if (std::isnan(together[r])) {
-      EXPECT_TRUE(std::isnan(alone[r])) << r;
-    } else {
-      EXPECT_EQ(alone[r], together[r]) << r;
+  for (const size_t tokens : {2, 9}) {
+    std::vector<float> together(tokens * kRows);
+    matmul_rows(stored.matrix, 0, kRows, x.data(), kCols, tokens, together.data(), kRows);
+    for (uint32_t r = 0; r < kRows; ++r) {
+      if (std::isnan(together[r])) {
+        EXPECT_TRUE(std::isnan(alone[r])) << r;
+      } else {
+        EXPECT_EQ(alone[r], together[r]) << r;
+      }
     }
   }
 }

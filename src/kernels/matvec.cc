@@ -1,6 +1,10 @@
+// Also for processors that look bytes up among 128 (lanes-inl.h).
+#define HWY_WANT_AVX3_DL
+
 #include "kernels/matvec.h"
 
 #include <array>
+#include <type_traits>
 #include <utility>
 
 #undef HWY_TARGET_INCLUDE
@@ -16,10 +20,20 @@ namespace {
 // Beyond, keeping rows decoded in memory is cheaper than decoding them again from a cache.
 constexpr size_t kMostTokens = kTileTokens == 6 ? 8 : 3;
 
-// Rows at once. One token's go one by one, the way memory has them, so that the machine's own prefetchers see
-// one long stream. With more, each value of x that was loaded is to serve several.
+// Rows at once. One token's are far from each other, each the next one of a stream that memory's own
+// prefetchers can follow for long: two streams are read faster than one. MXFP4's go in one, beside which
+// there are the scales. With more tokens rows are neighbours, so many that each value of x that comes from a
+// cache serves several.
+template <class Row>
 constexpr size_t rows_at_once(size_t tokens) {
-  return tokens == 1 ? 1 : 4;
+  if (tokens > 1) return 4;
+  return std::is_same_v<Row, MXFP4Row> ? 1 : 2;
+}
+
+// Of these so many are decoded together, and share what is loaded of x: those that 32 registers have room
+// for.
+constexpr size_t rows_together(size_t rows, size_t tokens) {
+  return tokens == 1 && kTileTokens == 6 ? rows : 1;
 }
 
 // How far ahead weights are fetched. Into the first cache alone, since nothing asks for them again: on the
@@ -33,31 +47,36 @@ HWY_INLINE void fetch_ahead(const uint8_t* codes) {
     __builtin_prefetch(codes + kPrefetchBytes + at, 0, 0);
 }
 
-// sums [kTokens] gain a group's products; x [slice][kTokens][lane].
-template <size_t kTokens, class Group>
-HWY_INLINE void add_products(const Group& group, const float* HWY_RESTRICT x,
-                             Floats (&sums)[kTokens][kParts]) {
+// sums [kRows][kTokens] gain the products of a group of each row; x [slice][kTokens][lane].
+template <size_t kRows, size_t kTokens, class Group>
+HWY_INLINE void add_products(const std::array<Group, kRows>& groups, const float* HWY_RESTRICT x,
+                             Floats (*sums)[kTokens][kParts]) {
   const FloatTag floats;
   for (size_t h = 0; h < kParts; ++h) {
-    Floats weights[kSlices];
-    group.part(h, weights);
+    Floats weights[kRows][kSlices];
+    for (size_t r = 0; r < kRows; ++r) groups[r].part(h, weights[r]);
     for (size_t t = 0; t < kTokens; ++t) {
       const float* inputs = x + t * kDotLanes + kPartLanes * h;
-      auto products = hn::Mul(weights[0], hn::Load(floats, inputs));
-      for (size_t s = 1; s < kSlices; ++s)
-        products = hn::MulAdd(weights[s], hn::Load(floats, inputs + s * kTokens * kDotLanes), products);
-      sums[t][h] = add_group(group, h, products, sums[t][h]);
+      Floats products[kRows];
+      for (size_t s = 0; s < kSlices; ++s) {
+        const auto input = hn::Load(floats, inputs + s * kTokens * kDotLanes);
+        for (size_t r = 0; r < kRows; ++r)
+          products[r] =
+              s == 0 ? hn::Mul(weights[r][0], input) : hn::MulAdd(weights[r][s], input, products[r]);
+      }
+      for (size_t r = 0; r < kRows; ++r) sums[r][t][h] = add_group(groups[r], h, products[r], sums[r][t][h]);
     }
   }
 }
 
-// y[t * y_stride + r] of kRows rows from `row` on and a tile of tokens.
+// y[t * y_stride + r * row_step] of kRows rows, `row_step` apart, from `row` on and a tile of tokens.
 template <class Row, size_t kRows, size_t kTokens>
-HWY_INLINE void products_of_rows(const WeightMatrix& w, size_t row, const float* x, float* y,
+HWY_INLINE void products_of_rows(const WeightMatrix& w, size_t row, size_t row_step, const float* x, float* y,
                                  size_t y_stride) {
   constexpr size_t kStep = kGroupCols * kTokens;
+  constexpr size_t kTogether = rows_together(kRows, kTokens);
   const auto rows = [&]<size_t... r>(std::index_sequence<r...>) {
-    return std::array<Row, kRows>{Row(w, row + r)...};
+    return std::array<Row, kRows>{Row(w, row + r * row_step)...};
   }
   (std::make_index_sequence<kRows>());
   Floats sums[kRows][kTokens][kParts];
@@ -68,31 +87,39 @@ HWY_INLINE void products_of_rows(const WeightMatrix& w, size_t row, const float*
   }
   const size_t whole_groups = w.cols / kGroupCols;
   for (size_t g = 0; g < whole_groups; ++g) {
-    for (size_t r = 0; r < kRows; ++r) {
-      const auto group = rows[r].group(g);
-      fetch_ahead<Row>(group.codes());
-      add_products<kTokens>(group, x + g * kStep, sums[r]);
+    for (size_t r = 0; r < kRows; r += kTogether) {
+      const auto groups = [&]<size_t... i>(std::index_sequence<i...>) {
+        return std::array{rows[r + i].group(g)...};
+      }
+      (std::make_index_sequence<kTogether>());
+      for (const auto& group : groups) fetch_ahead<Row>(group.codes());
+      add_products<kTogether, kTokens>(groups, x + g * kStep, sums + r);
     }
   }
   if (const size_t rest_cols = w.cols % kGroupCols; rest_cols > 0) {
     for (size_t r = 0; r < kRows; ++r) {
       alignas(64) uint8_t copy[Row::kGroupBytes];
-      add_products<kTokens>(rows[r].rest(whole_groups, rest_cols, copy), x + whole_groups * kStep, sums[r]);
+      add_products<1, kTokens>(std::array{rows[r].rest(whole_groups, rest_cols, copy)},
+                               x + whole_groups * kStep, sums + r);
     }
   }
   for (size_t r = 0; r < kRows; ++r) {
-    for (size_t t = 0; t < kTokens; ++t) y[t * y_stride + r] = sum_of_lanes(sums[r][t]);
+    for (size_t t = 0; t < kTokens; ++t) y[t * y_stride + r * row_step] = sum_of_lanes(sums[r][t]);
   }
 }
 
 template <class Row, size_t kTokens>
 void products_of_tile(const WeightMatrix& w, size_t row_begin, size_t row_end, const float* x, float* y,
                       size_t y_stride) {
-  constexpr size_t kRows = rows_at_once(kTokens);
-  size_t row = row_begin;
-  for (; row + kRows <= row_end; row += kRows)
-    products_of_rows<Row, kRows, kTokens>(w, row, x, y + row, y_stride);
-  for (; row < row_end; ++row) products_of_rows<Row, 1, kTokens>(w, row, x, y + row, y_stride);
+  constexpr size_t kRows = rows_at_once<Row>(kTokens);
+  const size_t steps = (row_end - row_begin) / kRows;
+  const size_t row_step = kTokens == 1 ? steps : 1;
+  for (size_t i = 0; i < steps; ++i) {
+    const size_t row = row_begin + (kTokens == 1 ? i : i * kRows);
+    products_of_rows<Row, kRows, kTokens>(w, row, row_step, x, y + row, y_stride);
+  }
+  for (size_t row = row_begin + kRows * steps; row < row_end; ++row)
+    products_of_rows<Row, 1, kTokens>(w, row, 1, x, y + row, y_stride);
 }
 
 using Products = void (*)(const WeightMatrix&, size_t, size_t, const float*, float*, size_t);
