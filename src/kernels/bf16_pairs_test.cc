@@ -31,8 +31,8 @@ struct Paired {
 
   Paired(const std::vector<float>& x, size_t tokens, size_t cols, WeightFormat format,
          const PairTokens& pair = pair_tokens)
-      : values(PairedTokens::values_of(tokens, cols)), view(values.data(), tokens, cols, format) {
-    for (size_t tile = 0; tile < view.tiles(); ++tile) pair(x.data(), cols, view, tile, 0, view.blocks());
+      : values(PairedTokens::values_of(tokens, cols, format)), view(values.data(), tokens, cols, format) {
+    for (size_t tile = 0; tile < view.tiles(); ++tile) pair(x.data(), cols, view, tile, 0, view.lines());
   }
 };
 
@@ -108,9 +108,9 @@ TEST(BF16Pairs, RoundToSixteenBits) {
   const std::vector<float> values = {
       1.00390625F, 3.14159274F,  -0x1.fffffep127F, 0x1.fffffep-61F,
       -0x1p-60F,   0x1.01fp-60F, -kInfinity,       std::numeric_limits<float>::quiet_NaN()};
-  const PairedColumns columns(WeightFormat::kFP8);
+  const LineColumns columns(WeightFormat::kFP8);
   std::vector<float> x(32);
-  for (size_t m = 0; m < values.size(); ++m) x[columns.second(m)] = values[m];
+  for (size_t m = 0; m < values.size(); ++m) x[columns.second(0, m)] = values[m];
   const Paired paired(x, 1, 32, WeightFormat::kFP8);
   const auto hi = [&](size_t m) { return bf16_to_float(paired.values[2 * m + 1]); };
   const auto lo = [&](size_t m) { return bf16_to_float(paired.values[32 + 2 * m + 1]); };
@@ -139,8 +139,8 @@ struct Kernel {
 };
 
 void multiply_one(const WeightMatrix& w, size_t row_begin, size_t row_end, const PairedTokens& x,
-                  size_t first_block, float* y, size_t /*y_stride*/) {
-  avx512_pair_matvec_rows(w, row_begin, row_end, x, first_block, y);
+                  size_t first_line, float* y, size_t /*y_stride*/) {
+  avx512_pair_matvec_rows(w, row_begin, row_end, x, first_line, y);
 }
 
 const Kernel kKernels[] = {
