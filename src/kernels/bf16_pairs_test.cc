@@ -12,6 +12,7 @@
 #include <span>
 #include <string>
 #include <tuple>
+#include <utility>
 #include <vector>
 
 #include "kernels/amx_pairs.h"
@@ -87,6 +88,21 @@ TEST_P(PairFormats, EveryColumnMeetsItsWeight) {
   for (uint32_t r = 0; r < 3; ++r) {
     decode_row(stored.matrix, r, row.data());
     for (uint32_t c = 0; c < kCols; ++c) EXPECT_EQ(y[c * 3 + r], row[c]) << r << "," << c;
+  }
+}
+
+// Beyond the last column there are zeros up to the end of a line.
+TEST_P(PairFormats, ALastLineIsFilledWithZeros) {
+  constexpr size_t kTokens = 3;
+  const Paired paired(std::vector<float>(kTokens * 160, 1.0F), kTokens, 160, GetParam());
+  const LineColumns columns = paired.view.columns();
+  const uint16_t* last = paired.view.line(0, paired.view.lines() - 1);
+  for (size_t b = 0; b < columns.blocks; ++b, last += paired.view.block_values()) {
+    for (size_t i = 0; i < paired.view.block_values() / 2; ++i) {
+      const size_t m = i / (2 * kTokens);
+      const size_t c = i % 2 == 0 ? columns.first(b, m) : columns.second(b, m);
+      EXPECT_EQ(bf16_to_float(last[i]), c < 32 ? 1.0F : 0.0F) << b << "," << i;
+    }
   }
 }
 
@@ -184,15 +200,59 @@ TEST_P(PairKernels, HaveTheBitsOfThePortableVersionInEveryShape) {
 }
 
 // Rows that begin in one block of scales and end in the next.
-TEST_P(PairKernels, RangesOfRowsAndBlocksAddressTheSameProducts) {
-  const auto stored = random_weights(format(), 300, 64, 1);
+TEST_P(PairKernels, RangesOfRowsAndLinesAddressTheSameProducts) {
+  const auto stored = random_weights(format(), 300, 128, 1);
   const size_t tokens = kernel().tokens.back();
-  const Paired x(random_tokens(tokens, 160), tokens, 160, format());
+  const Paired x(random_tokens(tokens, 416), tokens, 416, format());
   std::vector<float> expected(tokens * 300, -1.0F);
   auto found = expected;
   pair_matmul_rows(stored.matrix, 117, 261, x.view, 2, expected.data(), 300);
   kernel().multiply(stored.matrix, 117, 261, x.view, 2, found.data(), 300);
   EXPECT_TRUE(same_bits_but_for_nan(found, expected));
+}
+
+// Each row has one code, or one with every other one, so that a row's line has such as are looked up, or has
+// none, or both.
+TEST_P(PairKernels, KnowEveryCode) {
+  StoredWeights stored = random_weights(format(), 512, 160, 1);
+  const size_t row_bytes = weight_values_bytes(format(), 1, 160);
+  for (size_t i = 0; i < 512 * row_bytes; ++i) {
+    const size_t row = i / row_bytes;
+    const size_t other = row < 256 ? row : i % row_bytes;
+    stored.values[i + 1] = static_cast<std::byte>(i % 3 == 0 ? other : row);
+  }
+  const size_t tokens = std::min<size_t>(kernel().tokens.back(), 17);
+  const Paired x(random_tokens(tokens, 160), tokens, 160, format());
+  // Scales that decoders take, and the ends of those.
+  for (const int scale : {96, 120, 240}) {
+    std::ranges::fill(stored.scales, static_cast<std::byte>(scale));
+    const auto expected = portable_product(stored.matrix, x);
+    EXPECT_TRUE(same_bits_but_for_nan(product(stored.matrix, x), expected)) << scale;
+    for (const auto& [begin, end] : {std::pair<size_t, size_t>{0, 127}, {128, 255}, {1, 8}, {64, 80}}) {
+      std::vector<float> some(expected.size());
+      kernel().multiply(stored.matrix, begin, end, x.view, 0, some.data(), 512);
+      for (size_t i = 0; i < some.size(); ++i) {
+        const bool is_within = i % 512 >= begin && i % 512 < end;
+        const float what = is_within ? expected[i] : 0.0F;
+        ASSERT_EQ(std::bit_cast<uint32_t>(some[i]), std::bit_cast<uint32_t>(what)) << i;
+      }
+    }
+  }
+}
+
+// As trained weights are: hardly any subnormal number.
+TEST_P(PairKernels, TakeLinesWithoutSubnormalNumbers) {
+  for (const uint32_t rows : {16, 37, 140}) {
+    StoredWeights stored = random_weights(format(), rows, 544, 1);
+    std::mt19937 random(rows);
+    for (auto& byte : stored.values) {
+      if (random() % 500 != 0 && (byte & std::byte{0x78}) == std::byte{0}) byte |= std::byte{0x08};
+    }
+    const size_t tokens = kernel().tokens.back();
+    const Paired x(random_tokens(tokens, 544), tokens, 544, format());
+    EXPECT_TRUE(same_bits_but_for_nan(product(stored.matrix, x), portable_product(stored.matrix, x)))
+        << rows;
+  }
 }
 
 TEST_P(PairKernels, KnowEveryCodeAndScale) {
