@@ -23,7 +23,7 @@ constexpr size_t kPanelRows = kGroups * kGroupRows;
 constexpr size_t kStepBlocks = 8;  // of columns, between storing sums: a panel of 32 KB
 constexpr size_t kGroupValues = kStepBlocks * kTileValues;
 constexpr size_t kPanelValues = kGroups * kGroupValues;
-constexpr size_t kPanels = 8;      // that share a step of x while it is in L2
+constexpr size_t kPanels = 8;  // that share a step of x while it is in L2
 constexpr size_t kRowsAtOnce = kPanels * kPanelRows;
 constexpr size_t kTilesAtOnce = 8;  // of tokens, so that their sums and a step of them are in L2
 
@@ -78,34 +78,39 @@ inline void store_sums(float* sums) {
   _tile_stored(3, sums + 3 * kTileSums, 64);
 }
 
-// Sums gain the products of a block of a panel and of a tile of tokens: with hi, then with lo. Something else
-// is done now and then, since tiles keep only themselves busy.
+// Sums gain the products of a block of a panel and of a tile of tokens: with hi, then with lo. After each of
+// these products something else is done, while tiles are busy: a little at a time, or they wait for what they
+// load next.
+constexpr size_t kBlockProducts = 8;
+
 template <class Meanwhile>
 HWY_INLINE void multiply_block(const uint16_t* weights, const uint16_t* x, size_t tokens,
                                const Meanwhile& meanwhile) {
-  const size_t row_bytes = 4 * tokens;
+  const size_t row_bytes = 2 * tokens * sizeof(uint16_t);
   compiler_barrier();
   _tile_stream_loadd(4, x, row_bytes);
   _tile_stream_loadd(5, x + tokens * kPairBlockCols, row_bytes);
   _tile_loadd(6, weights, 64);
   _tile_dpbf16ps(0, 6, 4);
+  meanwhile();
   _tile_loadd(7, weights + kGroupValues, 64);
   _tile_dpbf16ps(1, 7, 4);
   meanwhile();
   _tile_dpbf16ps(0, 6, 5);
+  meanwhile();
   _tile_dpbf16ps(1, 7, 5);
   meanwhile();
-  compiler_barrier();
   _tile_loadd(6, weights + 2 * kGroupValues, 64);
   _tile_dpbf16ps(2, 6, 4);
+  meanwhile();
   _tile_loadd(7, weights + 3 * kGroupValues, 64);
   _tile_dpbf16ps(3, 7, 4);
   meanwhile();
   _tile_dpbf16ps(2, 6, 5);
+  meanwhile();
   _tile_dpbf16ps(3, 7, 5);
   meanwhile();
 }
-constexpr size_t kMeanwhiles = 4;
 
 // What a thread keeps for its products.
 struct Scratch {
@@ -149,7 +154,8 @@ class PanelDecoder {
 
   HWY_INLINE void decode_line() {
     const uint8_t* const codes = line_codes_ + line_offsets_[row_];
-    const __m512i z = HWY_LIKELY(is_whole_) ? _mm512_loadu_si512(codes) : _mm512_maskz_loadu_epi8(mask_, codes);
+    const __m512i z =
+        HWY_LIKELY(is_whole_) ? _mm512_loadu_si512(codes) : _mm512_maskz_loadu_epi8(mask_, codes);
     _mm_prefetch(reinterpret_cast<const char*>(codes + ahead_bytes_), _MM_HINT_T1);
     uint16_t* const out = out_ + row_ * kPairBlockCols;
     decoder_.decode(z, decoder_.by_columns(scales_[row_]),
@@ -247,13 +253,13 @@ class RowBlock {
     return scratch_.sums.get() + (tile * kPanels + panel) * kGroups * kTileSums;
   }
 
-  // The lines of weights that are to be decoded are spread over the blocks of all tokens.
+  // The lines of weights that are to be decoded are spread over the products with all tokens.
   void multiply_step(const TokenTiles& tokens, const PanelStep& step, size_t lines) {
     const size_t block_values = tokens.x.block_values();
-    const size_t meanwhiles = tokens.count() * step.blocks() * kMeanwhiles;
-    size_t due = meanwhiles - 1;  // lines, times how often there is time for some
+    const size_t products = tokens.count() * step.blocks() * kBlockProducts;
+    size_t due = products - 1;  // lines, times products
     const auto decode = [&] {
-      for (due += lines; due >= meanwhiles; due -= meanwhiles) decoder_.decode_line();
+      for (due += lines; due >= products; due -= products) decoder_.decode_line();
     };
     for (size_t tile = 0; tile < tokens.count(); ++tile) {
       const uint16_t* x = tokens.x.line(tokens.begin + tile, tokens.first_line) + step.begin * block_values;

@@ -266,8 +266,7 @@ void avx512_pair_tokens(const float* x, size_t x_stride, const PairedTokens& pai
       for (size_t b = 0; b < columns.blocks; ++b) {
         const __m512i hi = rounded(line.first[b], line.second[b]);
         planes[b][0][t] = hi;
-        planes[b][1][t] =
-            rounded(rest(line.first[b], first_of(hi)), rest(line.second[b], second_of(hi)));
+        planes[b][1][t] = rounded(rest(line.first[b], first_of(hi)), rest(line.second[b], second_of(hi)));
       }
     }
     uint16_t* out = pairs.line(tile, l);

@@ -8,11 +8,12 @@
 // The order of additions is that of TDPBF16PS (Intel's Software Developer's Manual, volume 2). Columns are
 // taken in blocks of 32, each with hi and then with lo. Of a block, sixteen columns are the first of a pair,
 // the others the second. The first ones' products are added up in ascending order by fused multiply-adds from
-// zero; so are the second ones'; the two sums are added, and the result is added to what the output has gained
-// so far. So a result depends on nothing but its row and its token.
+// zero; so are the second ones'; the two sums are added, and the result is added to what the output has
+// gained so far. So a result depends on nothing but its row and its token.
 //
 // The blocks of a line, which is what 64 bytes of a row's codes hold, share its columns (LineColumns): whole
-// rows of tiles come out of a line with few instructions. A line that a row does not fill is filled with zeros.
+// rows of tiles come out of a line with few instructions. A line that a row does not fill is filled with
+// zeros.
 //
 // That instruction takes subnormal numbers for zero, and not quite as a rule of its manual would have it.
 // None can arise from scales of 2^-31 and more: lo is a multiple of 2^-83, and a weight one of 2^-9 scales.
@@ -29,8 +30,8 @@ namespace sluice {
 inline constexpr size_t kPairBlockCols = 32;
 inline constexpr size_t kTileTokens = 16;  // at most, that are multiplied together
 
-// Which columns of a line make the pair m < 16 of its block b: of MXFP4, four blocks have every fourth column,
-// as they are in words of four nibbles; of FP8, two have every second one.
+// Which columns of a line make the pair m < 16 of its block b: of MXFP4, four blocks have every fourth
+// column, as they are in words of four nibbles; of FP8, two have every second one.
 struct LineColumns {
   size_t blocks;
 

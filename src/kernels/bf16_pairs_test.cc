@@ -250,8 +250,7 @@ TEST_P(PairKernels, TakeLinesWithoutSubnormalNumbers) {
     }
     const size_t tokens = kernel().tokens.back();
     const Paired x(random_tokens(tokens, 544), tokens, 544, format());
-    EXPECT_TRUE(same_bits_but_for_nan(product(stored.matrix, x), portable_product(stored.matrix, x)))
-        << rows;
+    EXPECT_TRUE(same_bits_but_for_nan(product(stored.matrix, x), portable_product(stored.matrix, x))) << rows;
   }
 }
 

@@ -1,5 +1,5 @@
-// Weights as bf16 pairs, by AVX-512: for the kernels that multiply them (bf16_pairs.h). Included inside of HWY_PUSH_ATTRIBUTES(SLUICE_PAIR_TARGET), which lets the
-// compiler use those instructions in what follows.
+// Weights as bf16 pairs, by AVX-512: for the kernels that multiply them (bf16_pairs.h). Included inside of
+// HWY_PUSH_ATTRIBUTES(SLUICE_PAIR_TARGET), which lets the compiler use those instructions in what follows.
 #pragma once
 
 #include <hwy/base.h>
@@ -54,8 +54,8 @@ HWY_INLINE void transpose(__m512i (&rows)[16]) {
 constexpr uint8_t kLowestScale = 96;
 constexpr uint8_t kHighestScale = 240;
 
-// Each decodes 64 bytes of codes at a time, which are a row's line, or four bytes of a line in each of sixteen
-// rows: calls sink(b, pairs of block b), and those pairs are where the codes were.
+// Each decodes 64 bytes of codes at a time, which are a row's line, or four bytes of a line in each of
+// sixteen rows: calls sink(b, pairs of block b), and those pairs are where the codes were.
 //
 // Scales of a line come for sixteen rows at once, one word each; by_columns() and by_rows() make of them what
 // decode() takes.
@@ -166,8 +166,8 @@ class FP8Decoder {
   }
   HWY_INLINE static __m512i by_rows(__m512i line_scales, size_t /*quarter*/) { return line_scales; }
 
-  // Exponent and mantissa of a normal number are a bf16's once the difference of the exponents' biases and the
-  // scale are added. Of trained weights one in thousands is no such number.
+  // Exponent and mantissa of a normal number are a bf16's once the difference of the exponents' biases and
+  // the scale are added. Of trained weights one in thousands is no such number.
   template <class Sink>
   HWY_INLINE void decode(__m512i z, __m512i added, const Sink& sink) {
     const __m512i even = _mm512_slli_epi16(z, 8);
@@ -211,8 +211,7 @@ class FP8Decoder {
     const __m512i sign = _mm512_set1_epi16(static_cast<int16_t>(0x8000));
     const __mmask32 is_low = _mm512_testn_epi16_mask(codes, _mm512_set1_epi16(0x7800));
     const __m512i less = _mm512_sub_epi16(_mm512_set1_epi16((kBase - kBias) << 7), added);
-    const __m512i low =
-        _mm512_subs_epu16(_mm512_permutexvar_epi16(lower, _mm512_load_si512(table_)), less);
+    const __m512i low = _mm512_subs_epu16(_mm512_permutexvar_epi16(lower, _mm512_load_si512(table_)), less);
     return _mm512_mask_mov_epi16(_mm512_add_epi16(moved(codes), added), is_low,
                                  _mm512_ternarylogic_epi32(codes, sign, low, kAndOr));
   }
