@@ -16,7 +16,7 @@ namespace sluice {
 namespace {
 
 constexpr size_t kTokensPerTask = 8;
-constexpr size_t kBlocksPerTask = 32;  // of a tile of tokens
+constexpr size_t kLinesPerTask = 16;  // of a tile of tokens
 
 enum class Form : uint8_t { kAsTheyAre, kFixedPoint, kPairs };
 
@@ -31,12 +31,12 @@ Form form_of(Numerics numerics, WeightFormat format, size_t cols) {
 }
 
 void fill_pairs(ThreadPool& pool, const float* x, size_t cols, const PairedTokens& pairs) {
-  const size_t pieces = (pairs.blocks() + kBlocksPerTask - 1) / kBlocksPerTask;
+  const size_t pieces = (pairs.lines() + kLinesPerTask - 1) / kLinesPerTask;
   const size_t grain = pairs.tokens() == 1 ? pieces : 1;  // one token is soon done
   pool.parallel_for(pairs.tiles() * pieces, grain, [&](size_t begin, size_t end) {
     for (size_t i = begin; i < end; ++i) {
-      const size_t first = i % pieces * kBlocksPerTask;
-      avx512_pair_tokens(x, cols, pairs, i / pieces, first, std::min(first + kBlocksPerTask, pairs.blocks()));
+      const size_t first = i % pieces * kLinesPerTask;
+      avx512_pair_tokens(x, cols, pairs, i / pieces, first, std::min(first + kLinesPerTask, pairs.lines()));
     }
   });
 }
@@ -50,7 +50,7 @@ size_t Activations::scratch_floats(Numerics numerics, WeightFormat format, size_
     case Form::kFixedPoint:
       return tokens * groups_of(cols) * sizeof(FixedGroup) / sizeof(float);
     case Form::kPairs:
-      return PairedTokens::values_of(tokens, cols) * sizeof(uint16_t) / sizeof(float);
+      return PairedTokens::values_of(tokens, cols, format) * sizeof(uint16_t) / sizeof(float);
   }
   return 0;
 }
@@ -74,25 +74,28 @@ Activations::Activations(ThreadPool& pool, Numerics numerics, WeightFormat forma
   }
 }
 
-bool Activations::takes_pairs(const WeightMatrix& w, size_t first_col) const {
-  return pairs_ && w.format == format_ && w.cols % kPairBlockCols == 0 && first_col % kPairBlockCols == 0;
+// A row's last group may have columns that the weights have not: they must not be another product's.
+bool Activations::has_whole_groups(const WeightMatrix& w, size_t first_col, size_t group_cols) const {
+  return first_col % group_cols == 0 && (w.cols % group_cols == 0 || first_col + w.cols == cols_);
 }
 
-// A row's last group may have columns that the weights have not: they must not be another product's.
+bool Activations::takes_pairs(const WeightMatrix& w, size_t first_col) const {
+  return pairs_ && w.format == format_ && has_whole_groups(w, first_col, pairs_->columns().count());
+}
+
 bool Activations::takes_packed(const WeightMatrix& w, size_t first_col) const {
-  const bool ends_with_group = w.cols % kGroupCols == 0 || first_col + w.cols == cols_;
-  return packed_ != nullptr && w.format == format_ && first_col % kGroupCols == 0 && ends_with_group;
+  return packed_ != nullptr && w.format == format_ && has_whole_groups(w, first_col, kGroupCols);
 }
 
 void Activations::multiply_rows(const WeightMatrix& w, size_t row_begin, size_t row_end, float* y,
                                 size_t y_stride, size_t first_col) const {
   if (takes_pairs(w, first_col)) {
-    const size_t first_block = first_col / kPairBlockCols;
+    const size_t first_line = first_col / pairs_->columns().count();
     // From two tokens on tiles are faster, and memory the same.
     if (tokens_ == 1) {
-      avx512_pair_matvec_rows(w, row_begin, row_end, *pairs_, first_block, y);
+      avx512_pair_matvec_rows(w, row_begin, row_end, *pairs_, first_line, y);
     } else {
-      amx_pair_matmul_rows(w, row_begin, row_end, *pairs_, first_block, y, y_stride);
+      amx_pair_matmul_rows(w, row_begin, row_end, *pairs_, first_line, y, y_stride);
     }
   } else if (fixed_ != nullptr && w.format == WeightFormat::kMXFP4) {
     fixed_matmul_rows(w, row_begin, row_end, fixed_, tokens_, y, y_stride);

@@ -43,6 +43,7 @@ class Activations {
   RowShare share_of(const WeightMatrix& w, size_t rows, size_t threads) const;
 
  private:
+  bool has_whole_groups(const WeightMatrix& w, size_t first_col, size_t group_cols) const;
   bool takes_pairs(const WeightMatrix& w, size_t first_col) const;
   bool takes_packed(const WeightMatrix& w, size_t first_col) const;
 

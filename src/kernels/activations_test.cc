@@ -2,10 +2,13 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <cmath>
 #include <string>
 #include <vector>
 
 #include "kernels/matmul.h"
+#include "kernels/simd_target.h"
 #include "kernels/weights_testing.h"
 
 namespace sluice {
@@ -96,6 +99,38 @@ TEST_P(ProductsTogether, TakePartsOfTheirColumns) {
       }
     }
     EXPECT_EQ(y[1000], -1.0F);
+  }
+}
+
+// Also where they begin or end within what a kernel takes at once, beside columns that are no numbers.
+TEST(Activations, MeetWeightsThatHaveSomeOfTheirColumns) {
+  constexpr size_t kAll = 224;
+  constexpr size_t kSomeRows = 40;
+  // Fixed point takes whole rows only.
+  const Numerics numerics = uses_amx() ? Numerics::kFast : Numerics::kExact;
+  ThreadPool pool(1);
+  for (const WeightFormat format : {WeightFormat::kBF16, WeightFormat::kFP8, WeightFormat::kMXFP4}) {
+    for (const uint32_t cols : {32, 64, 96, 128}) {
+      const auto stored = random_weights(format, kSomeRows, cols);
+      for (size_t first_col = 0; first_col + cols <= kAll; first_col += 32) {
+        for (const size_t tokens : {1, 3, 19}) {
+          auto x = random_tokens(tokens, kAll);
+          for (size_t i = 0; i < x.size(); ++i) {
+            if (i % kAll < first_col || i % kAll >= first_col + cols) x[i] = NAN;
+          }
+          const Held held(pool, numerics, format, x.data(), tokens, kAll);
+          std::vector<float> y(tokens * kSomeRows);
+          held.activations.multiply_rows(stored.matrix, 0, kSomeRows, y.data(), kSomeRows, first_col);
+          std::vector<float> expected(y.size());
+          matmul_rows(stored.matrix, 0, kSomeRows, x.data() + first_col, kAll, tokens, expected.data(),
+                      kSomeRows);
+          const float largest = std::abs(*std::ranges::max_element(
+              expected, [](float a, float b) { return std::abs(a) < std::abs(b); }));
+          for (size_t i = 0; i < y.size(); ++i)
+            ASSERT_NEAR(y[i], expected[i], largest * 0x1p-12F) << cols << " from " << first_col;
+        }
+      }
+    }
   }
 }
 

@@ -21,7 +21,9 @@ constexpr size_t kTileSums = kGroupRows * kTileTokens;
 constexpr size_t kGroups = 4;  // tiles of rows that are multiplied side by side
 constexpr size_t kPanelRows = kGroups * kGroupRows;
 constexpr size_t kStepBlocks = 8;  // of columns, between storing sums: a panel of 32 KB
-constexpr size_t kPanels = 8;      // that share a step of x while it is in L2
+constexpr size_t kGroupValues = kStepBlocks * kTileValues;
+constexpr size_t kPanelValues = kGroups * kGroupValues;
+constexpr size_t kPanels = 8;  // that share a step of x while it is in L2
 constexpr size_t kRowsAtOnce = kPanels * kPanelRows;
 constexpr size_t kTilesAtOnce = 8;  // of tokens, so that their sums and a step of them are in L2
 
@@ -30,8 +32,8 @@ inline void compiler_barrier() {
   __asm__ volatile("" ::: "memory");
 }
 
-// The tile registers: sums in 0 ... 3, x in 4 and 5, of `tokens` rows; weights in 6 and 7. Until the end of
-// the scope.
+// The tile registers: sums in 0 ... 3 and x in 4 and 5, with a column for each of `tokens`; weights in 6
+// and 7. Until the end of the scope.
 class TileConfig {
  public:
   explicit TileConfig(size_t tokens) {
@@ -43,8 +45,8 @@ class TileConfig {
       uint8_t rows[16] = {};
     } config;
     for (size_t i = 0; i < 8; ++i) {
-      config.row_bytes[i] = 64;
-      config.rows[i] = static_cast<uint8_t>(i < 6 ? tokens : kGroupRows);
+      config.row_bytes[i] = static_cast<uint16_t>(i < 6 ? 4 * tokens : 64);
+      config.rows[i] = 16;
     }
     compiler_barrier();
     _tile_loadconfig(&config);
@@ -76,31 +78,45 @@ inline void store_sums(float* sums) {
   _tile_stored(3, sums + 3 * kTileSums, 64);
 }
 
-// Sums gain the products of a block of a panel and of a tile of tokens: with hi, then with lo.
-inline void multiply_block(const uint16_t* weights, const uint16_t* x, size_t tokens) {
+// Sums gain the products of a block of a panel and of a tile of tokens: with hi, then with lo. After each of
+// these products something else is done, while tiles are busy: a little at a time, or they wait for what they
+// load next.
+constexpr size_t kBlockProducts = 8;
+
+template <class Meanwhile>
+HWY_INLINE void multiply_block(const uint16_t* weights, const uint16_t* x, size_t tokens,
+                               const Meanwhile& meanwhile) {
+  const size_t row_bytes = 2 * tokens * sizeof(uint16_t);
   compiler_barrier();
-  _tile_stream_loadd(4, x, 64);
-  _tile_stream_loadd(5, x + tokens * kPairBlockCols, 64);
+  _tile_stream_loadd(4, x, row_bytes);
+  _tile_stream_loadd(5, x + tokens * kPairBlockCols, row_bytes);
   _tile_loadd(6, weights, 64);
-  _tile_dpbf16ps(0, 4, 6);
-  _tile_loadd(7, weights + kTileValues, 64);
-  _tile_dpbf16ps(1, 4, 7);
-  _tile_dpbf16ps(0, 5, 6);
-  _tile_dpbf16ps(1, 5, 7);
-  _tile_loadd(6, weights + 2 * kTileValues, 64);
-  _tile_dpbf16ps(2, 4, 6);
-  _tile_loadd(7, weights + 3 * kTileValues, 64);
-  _tile_dpbf16ps(3, 4, 7);
-  _tile_dpbf16ps(2, 5, 6);
-  _tile_dpbf16ps(3, 5, 7);
+  _tile_dpbf16ps(0, 6, 4);
+  meanwhile();
+  _tile_loadd(7, weights + kGroupValues, 64);
+  _tile_dpbf16ps(1, 7, 4);
+  meanwhile();
+  _tile_dpbf16ps(0, 6, 5);
+  meanwhile();
+  _tile_dpbf16ps(1, 7, 5);
+  meanwhile();
+  _tile_loadd(6, weights + 2 * kGroupValues, 64);
+  _tile_dpbf16ps(2, 6, 4);
+  meanwhile();
+  _tile_loadd(7, weights + 3 * kGroupValues, 64);
+  _tile_dpbf16ps(3, 7, 4);
+  meanwhile();
+  _tile_dpbf16ps(2, 6, 5);
+  meanwhile();
+  _tile_dpbf16ps(3, 7, 5);
+  meanwhile();
 }
 
 // What a thread keeps for its products.
 struct Scratch {
-  // Two panels: [block of the step][group][pair][row of the group][first, second]
-  hwy::AlignedFreeUniquePtr<uint16_t[]> panels =
-      hwy::AllocateAligned<uint16_t>(2 * kStepBlocks * kGroups * kTileValues);
-  // [tile of tokens][panel][group][token][row of the group]
+  // Two panels: [group][block of the step][row of the group][pair][first, second]
+  hwy::AlignedFreeUniquePtr<uint16_t[]> panels = hwy::AllocateAligned<uint16_t>(2 * kPanelValues);
+  // [tile of tokens][panel][group][row of the group][token]
   hwy::AlignedFreeUniquePtr<float[]> sums =
       hwy::AllocateAligned<float>(kTilesAtOnce * kRowsAtOnce * kTileTokens);
 };
@@ -114,72 +130,83 @@ struct PanelStep {
   size_t blocks() const { return end - begin; }
 };
 
-// Decodes panels of up to kRowsAtOnce rows of w from `row` on, a tile at a time.
+// Decodes panels of up to kRowsAtOnce rows of w from `row` on, a row's line at a time.
 template <class Decoder>
 class PanelDecoder {
  public:
   PanelDecoder(const WeightMatrix& w, size_t row, size_t rows)
-      : decoder_(w, row), codes_(codes_of_row<Decoder>(w, row)), blocks_(w.cols / kPairBlockCols) {
-    const size_t panels = (rows + kPanelRows - 1) / kPanelRows;
-    // The next step of the same rows; the next rows where these are read to their ends.
-    ahead_bytes_ = Decoder::kBlockBytes * (panels > 1 ? kStepBlocks : blocks_ * kPanelRows);
-    find_rows<Decoder>(w, rows, panels * kPanelRows, offsets_);
+      : decoder_(w, row), codes_(codes_of_row<Decoder>(w, row)), row_bytes_(row_bytes_of<Decoder>(w)) {
+    find_rows<Decoder>(w, rows, (rows + kPanelRows - 1) / kPanelRows * kPanelRows, offsets_);
   }
 
-  // What is decoded next, in step.blocks() * kGroups tiles.
-  void aim(const PanelStep& step) {
+  // How many lines a step has.
+  static size_t lines_of(const PanelStep& step) { return step.blocks() / Decoder::kLineBlocks * kPanelRows; }
+
+  // What is decoded next. Meanwhile `later` is fetched.
+  void aim(const PanelStep& step, const PanelStep& later) {
     step_ = step;
-    block_ = step.begin;
+    line_ = step.begin / Decoder::kLineBlocks;
     group_ = 0;
-    tiles_ = 0;
+    ahead_bytes_ = later.panel * kPanelRows * row_bytes_ + later.begin / Decoder::kLineBlocks * kLineBytes -
+                   (step.panel * kPanelRows * row_bytes_ + line_ * kLineBytes);
+    if (step.blocks() > 0) begin_lines();
   }
 
-  // Of the step, so far.
-  size_t tiles() const { return tiles_; }
-
-  HWY_INLINE void decode_tile() {
-    constexpr size_t kLineBlocks = kLineBytes / Decoder::kBlockBytes;
-    const size_t i = (block_ - step_.begin) % kLineBlocks;
-    if (i == 0) fetch_lines();
-    uint16_t* const out = step_.weights + ((block_ - step_.begin) * kGroups + group_) * kTileValues;
-    decoder_.decode(lines_, i, scales_,
-                    [out](size_t m, __m512i pair) { _mm512_store_si512(out + m * 2 * kGroupRows, pair); });
-    ++tiles_;
-    if (++block_ < step_.end) return;
-    block_ = step_.begin;
-    ++group_;
+  HWY_INLINE void decode_line() {
+    const uint8_t* const codes = line_codes_ + line_offsets_[row_];
+    const __m512i z =
+        HWY_LIKELY(is_whole_) ? _mm512_loadu_si512(codes) : _mm512_maskz_loadu_epi8(mask_, codes);
+    _mm_prefetch(reinterpret_cast<const char*>(codes + ahead_bytes_), _MM_HINT_T1);
+    uint16_t* const out = out_ + row_ * kPairBlockCols;
+    decoder_.decode(z, decoder_.by_columns(scales_[row_]),
+                    [out](size_t b, __m512i pairs) { _mm512_store_si512(out + b * kTileValues, pairs); });
+    if (++row_ == kGroupRows) next_lines();
   }
 
   bool has_met_nan() const { return decoder_.has_met_nan(); }
 
  private:
-  HWY_INLINE void fetch_lines() {
+  // The same line of sixteen rows.
+  void begin_lines() {
     const size_t first = step_.panel * kPanelRows + group_ * kGroupRows;
-    const uint32_t* const offsets = offsets_ + first;
-    const uint8_t* const codes = codes_ + block_ * Decoder::kBlockBytes;
-    lines_.load(codes, offsets, (blocks_ - block_) * Decoder::kBlockBytes);
-    for (size_t r = 0; r < kGroupRows; ++r)
-      _mm_prefetch(reinterpret_cast<const char*>(codes + offsets[r] + ahead_bytes_), _MM_HINT_T1);
-    scales_ = decoder_.line_scales(offsets, first, block_);
+    row_ = 0;
+    line_codes_ = codes_ + line_ * kLineBytes;
+    line_offsets_ = offsets_ + first;
+    is_whole_ = (line_ + 1) * kLineBytes <= row_bytes_;
+    if (!is_whole_) mask_ = line_mask(row_bytes_ - line_ * kLineBytes);
+    out_ = step_.weights + group_ * kGroupValues + (line_ * Decoder::kLineBlocks - step_.begin) * kTileValues;
+    _mm512_store_si512(scales_, decoder_.line_scales(line_offsets_, first, line_));
+  }
+
+  void next_lines() {
+    if (++line_ * Decoder::kLineBlocks == step_.end) {
+      line_ = step_.begin / Decoder::kLineBlocks;
+      ++group_;
+    }
+    if (group_ < kGroups) begin_lines();
   }
 
   Decoder decoder_;
   const uint8_t* codes_;
-  size_t blocks_;
-  size_t ahead_bytes_ = 0;
+  size_t row_bytes_;
   PanelStep step_{};
-  size_t block_ = 0;
+  size_t line_ = 0;
   size_t group_ = 0;
-  size_t tiles_ = 0;
-  __m512i scales_ = _mm512_setzero_si512();
-  Lines lines_;
+  size_t row_ = 0;  // of the group
+  size_t ahead_bytes_ = 0;
+  const uint8_t* line_codes_ = nullptr;
+  const uint32_t* line_offsets_ = nullptr;
+  bool is_whole_ = true;
+  __mmask64 mask_ = 0;
+  uint16_t* out_ = nullptr;
+  alignas(64) uint32_t scales_[kGroupRows];
   alignas(64) uint32_t offsets_[kRowsAtOnce];
 };
 
 // Tiles of tokens, at most kTilesAtOnce, as a product takes them.
 struct TokenTiles {
   const PairedTokens& x;
-  size_t first_block;
+  size_t first_line;
   size_t begin, end;
 
   size_t count() const { return end - begin; }
@@ -192,7 +219,7 @@ class RowBlock {
  public:
   RowBlock(const WeightMatrix& w, size_t row, size_t rows, Scratch& scratch)
       : decoder_(w, row, rows),
-        blocks_(w.cols / kPairBlockCols),
+        blocks_((row_bytes_of<Decoder>(w) + kLineBytes - 1) / kLineBytes * Decoder::kLineBlocks),
         row_(row),
         rows_(rows),
         panels_((rows + kPanelRows - 1) / kPanelRows),
@@ -200,11 +227,11 @@ class RowBlock {
 
   void multiply(const TokenTiles& tokens, float* y, size_t y_stride) {
     const size_t steps = (blocks_ + kStepBlocks - 1) / kStepBlocks * panels_;
-    decoder_.aim(step_at(0));
-    decode_until(step_at(0).blocks() * kGroups);
+    decoder_.aim(step_at(0), step_at(1));
+    for (size_t i = 0; i < decoder_.lines_of(step_at(0)); ++i) decoder_.decode_line();
     for (size_t i = 0; i < steps; ++i) {
-      decoder_.aim(step_at(i + 1));
-      multiply_step(tokens, step_at(i), step_at(i + 1).blocks() * kGroups);
+      decoder_.aim(step_at(i + 1), step_at(i + 2));
+      multiply_step(tokens, step_at(i), decoder_.lines_of(step_at(i + 1)));
     }
     for (size_t tile = 0; tile < tokens.count(); ++tile)
       copy_sums(tile, tokens.x.tile_tokens(), y + tokens.x.first_token(tokens.begin + tile) * y_stride,
@@ -214,28 +241,28 @@ class RowBlock {
   bool has_met_nan() const { return decoder_.has_met_nan(); }
 
  private:
-  // Panels of one step, then of the next; without any blocks beyond the last.
+  // Panels of one step, then of the next; beyond the last, those of the rows below, without any blocks.
   PanelStep step_at(size_t i) const {
-    const size_t begin = std::min(i / panels_ * kStepBlocks, blocks_);
-    return {i % panels_, begin, std::min(begin + kStepBlocks, blocks_),
-            scratch_.panels.get() + i % 2 * kStepBlocks * kGroups * kTileValues};
+    uint16_t* const weights = scratch_.panels.get() + i % 2 * kPanelValues;
+    const size_t begin = i / panels_ * kStepBlocks;
+    if (begin < blocks_) return {i % panels_, begin, std::min(begin + kStepBlocks, blocks_), weights};
+    return {panels_ + i % panels_, 0, 0, weights};
   }
 
   float* sums_of(size_t tile, size_t panel) const {
     return scratch_.sums.get() + (tile * kPanels + panel) * kGroups * kTileSums;
   }
 
-  HWY_INLINE void decode_until(size_t tiles) {
-    while (decoder_.tiles() < tiles) decoder_.decode_tile();
-  }
-
-  // The tiles of weights that are to be decoded are spread over the blocks of all tokens.
-  void multiply_step(const TokenTiles& tokens, const PanelStep& step, size_t to_decode) {
-    const size_t block_values = 2 * tokens.x.tile_tokens() * kPairBlockCols;
-    const size_t blocks = tokens.count() * step.blocks();
-    size_t done = 0;
+  // The lines of weights that are to be decoded are spread over the products with all tokens.
+  void multiply_step(const TokenTiles& tokens, const PanelStep& step, size_t lines) {
+    const size_t block_values = tokens.x.block_values();
+    const size_t products = tokens.count() * step.blocks() * kBlockProducts;
+    size_t due = products - 1;  // lines, times products
+    const auto decode = [&] {
+      for (due += lines; due >= products; due -= products) decoder_.decode_line();
+    };
     for (size_t tile = 0; tile < tokens.count(); ++tile) {
-      const uint16_t* x = tokens.x.block(tokens.begin + tile, tokens.first_block + step.begin);
+      const uint16_t* x = tokens.x.line(tokens.begin + tile, tokens.first_line) + step.begin * block_values;
       NextStep next(x + kStepBlocks * block_values, block_values, step.panel, panels_);
       float* const sums = sums_of(tile, step.panel);
       if (step.begin == 0) {
@@ -244,11 +271,9 @@ class RowBlock {
         load_sums(sums);
       }
       for (size_t b = 0; b < step.blocks(); ++b) {
-        multiply_block(step.weights + b * kGroups * kTileValues, x, tokens.x.tile_tokens());
+        multiply_block(step.weights + b * kTileValues, x, tokens.x.tile_tokens(), decode);
         x += block_values;
         next.fetch();
-        ++done;
-        decode_until((to_decode * done + blocks - 1) / blocks);
       }
       store_sums(sums);
     }
@@ -273,9 +298,12 @@ class RowBlock {
   void copy_sums(size_t tile, size_t tokens, float* y, size_t y_stride) const {
     for (size_t first = 0; first < rows_; first += kGroupRows) {
       const float* sums = sums_of(tile, first / kPanelRows) + first % kPanelRows / kGroupRows * kTileSums;
+      __m512i columns[kGroupRows];
+      for (size_t r = 0; r < kGroupRows; ++r) columns[r] = _mm512_load_si512(sums + r * kTileTokens);
+      transpose(columns);
       const auto mask = static_cast<__mmask16>((1U << std::min(kGroupRows, rows_ - first)) - 1);
       for (size_t t = 0; t < tokens; ++t)
-        _mm512_mask_storeu_ps(y + t * y_stride + row_ + first, mask, _mm512_load_ps(sums + t * kGroupRows));
+        _mm512_mask_storeu_epi32(y + t * y_stride + row_ + first, mask, columns[t]);
     }
   }
 
@@ -289,7 +317,7 @@ class RowBlock {
 
 template <class Decoder>
 bool multiply_rows(const WeightMatrix& w, size_t row_begin, size_t row_end, const PairedTokens& x,
-                   size_t first_block, float* y, size_t y_stride) {
+                   size_t first_line, float* y, size_t y_stride) {
   thread_local Scratch scratch;
   const TileConfig config(x.tile_tokens());
   const size_t rows_at_once = x.tiles() == 1 ? kPanelRows : kRowsAtOnce;
@@ -297,7 +325,7 @@ bool multiply_rows(const WeightMatrix& w, size_t row_begin, size_t row_end, cons
   for (size_t row = row_begin; row < row_end; row += rows_at_once) {
     RowBlock<Decoder> block(w, row, std::min(rows_at_once, row_end - row), scratch);
     for (size_t tile = 0; tile < x.tiles(); tile += kTilesAtOnce)
-      block.multiply({x, first_block, tile, std::min(tile + kTilesAtOnce, x.tiles())}, y, y_stride);
+      block.multiply({x, first_line, tile, std::min(tile + kTilesAtOnce, x.tiles())}, y, y_stride);
     is_right &= !block.has_met_nan();
   }
   return is_right;
@@ -306,12 +334,12 @@ bool multiply_rows(const WeightMatrix& w, size_t row_begin, size_t row_end, cons
 }  // namespace
 
 void amx_pair_matmul_rows(const WeightMatrix& w, size_t row_begin, size_t row_end, const PairedTokens& x,
-                          size_t first_block, float* y, size_t y_stride) {
+                          size_t first_line, float* y, size_t y_stride) {
   if (row_begin >= row_end) return;
   const bool is_right = are_scales_usual(w, row_begin, row_end) && with_decoder(w.format, [&]<class Decoder> {
-                          return multiply_rows<Decoder>(w, row_begin, row_end, x, first_block, y, y_stride);
+                          return multiply_rows<Decoder>(w, row_begin, row_end, x, first_line, y, y_stride);
                         });
-  if (!is_right) pair_matmul_rows(w, row_begin, row_end, x, first_block, y, y_stride);
+  if (!is_right) pair_matmul_rows(w, row_begin, row_end, x, first_line, y, y_stride);
 }
 
 }  // namespace sluice
@@ -352,8 +380,8 @@ bool has_amx() {
 }
 
 void amx_pair_matmul_rows(const WeightMatrix& w, size_t row_begin, size_t row_end, const PairedTokens& x,
-                          size_t first_block, float* y, size_t y_stride) {
-  pair_matmul_rows(w, row_begin, row_end, x, first_block, y, y_stride);
+                          size_t first_line, float* y, size_t y_stride) {
+  pair_matmul_rows(w, row_begin, row_end, x, first_line, y, y_stride);
 }
 
 }  // namespace sluice

@@ -16,6 +16,6 @@ bool has_amx();
 // As pair_matmul_rows (kernels/bf16_pairs.h). Tile registers are configured and released within a call.
 // REQUIRES has_amx().
 void amx_pair_matmul_rows(const WeightMatrix& w, size_t row_begin, size_t row_end, const PairedTokens& x,
-                          size_t first_block, float* y, size_t y_stride);
+                          size_t first_line, float* y, size_t y_stride);
 
 }  // namespace sluice

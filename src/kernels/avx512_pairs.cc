@@ -31,75 +31,134 @@ inline __m512i second_of(__m512i pairs) {
   return _mm512_and_si512(pairs, _mm512_set1_epi32(static_cast<int>(0xffff0000U)));
 }
 
-// A block's activations in float32.
-struct WidePairs {
-  alignas(64) float first[2][16];  // hi, lo
-  alignas(64) float second[2][16];
+// A line of a cache of each of 16 rows, so that each is fetched once: piece p has bytes 16 p ... 16 p + 15 of
+// row 4 L + i in the L-th quarter of its i-th vector.
+struct Lines {
+  alignas(64) uint8_t pieces[4][4][64];
+
+  // The rows begin `offsets` bytes behind `base`; there are `bytes` of each.
+  void load(const uint8_t* base, const uint32_t* offsets, size_t bytes) {
+    const __mmask64 mask = line_mask(bytes);
+    for (size_t i = 0; i < 4; ++i) {
+      const __m512i a = _mm512_maskz_loadu_epi8(mask, base + offsets[i]);
+      const __m512i b = _mm512_maskz_loadu_epi8(mask, base + offsets[4 + i]);
+      const __m512i c = _mm512_maskz_loadu_epi8(mask, base + offsets[8 + i]);
+      const __m512i d = _mm512_maskz_loadu_epi8(mask, base + offsets[12 + i]);
+      const __m512i ab_lower = _mm512_shuffle_i32x4(a, b, 0x44);
+      const __m512i ab_upper = _mm512_shuffle_i32x4(a, b, 0xee);
+      const __m512i cd_lower = _mm512_shuffle_i32x4(c, d, 0x44);
+      const __m512i cd_upper = _mm512_shuffle_i32x4(c, d, 0xee);
+      _mm512_store_si512(pieces[0][i], _mm512_shuffle_i32x4(ab_lower, cd_lower, 0x88));
+      _mm512_store_si512(pieces[1][i], _mm512_shuffle_i32x4(ab_lower, cd_lower, 0xdd));
+      _mm512_store_si512(pieces[2][i], _mm512_shuffle_i32x4(ab_upper, cd_upper, 0x88));
+      _mm512_store_si512(pieces[3][i], _mm512_shuffle_i32x4(ab_upper, cd_upper, 0xdd));
+    }
+  }
 };
 
-// [blocks] from `first_block` on.
-hwy::AlignedFreeUniquePtr<WidePairs[]> widened(const PairedTokens& x, size_t first_block, size_t blocks) {
-  auto wide = hwy::AllocateAligned<WidePairs>(blocks);
-  for (size_t b = 0; b < blocks; ++b) {
-    const uint16_t* at = x.block(0, first_block + b);
-    for (size_t plane = 0; plane < 2; ++plane, at += kPairBlockCols) {
-      const __m512i pairs = _mm512_loadu_si512(at);
-      _mm512_store_si512(wide[b].first[plane], first_of(pairs));
-      _mm512_store_si512(wide[b].second[plane], second_of(pairs));
+// A piece of 16 rows -> words[d]: in lane r the row's d-th four bytes.
+struct FourWords {
+  __m512i words[4];
+
+  explicit FourWords(const uint8_t (&piece)[4][64]) {
+    const __m512i a = _mm512_load_si512(piece[0]);
+    const __m512i b = _mm512_load_si512(piece[1]);
+    const __m512i c = _mm512_load_si512(piece[2]);
+    const __m512i d = _mm512_load_si512(piece[3]);
+    const __m512i ab_lower = _mm512_unpacklo_epi32(a, b);
+    const __m512i ab_upper = _mm512_unpackhi_epi32(a, b);
+    const __m512i cd_lower = _mm512_unpacklo_epi32(c, d);
+    const __m512i cd_upper = _mm512_unpackhi_epi32(c, d);
+    words[0] = _mm512_unpacklo_epi64(ab_lower, cd_lower);
+    words[1] = _mm512_unpackhi_epi64(ab_lower, cd_lower);
+    words[2] = _mm512_unpacklo_epi64(ab_upper, cd_upper);
+    words[3] = _mm512_unpackhi_epi64(ab_upper, cd_upper);
+  }
+};
+
+// A line's activations in float32, of a format with kBlocks blocks.
+template <size_t kBlocks>
+struct WideLine {
+  alignas(64) float first[kBlocks][2][16];  // hi, lo
+  alignas(64) float second[kBlocks][2][16];
+};
+
+// [lines] from `first_line` on.
+template <size_t kBlocks>
+hwy::AlignedFreeUniquePtr<WideLine<kBlocks>[]> widened(const PairedTokens& x, size_t first_line,
+                                                       size_t lines) {
+  auto wide = hwy::AllocateAligned<WideLine<kBlocks>>(lines);
+  for (size_t l = 0; l < lines; ++l) {
+    const uint16_t* at = x.line(0, first_line + l);
+    for (size_t b = 0; b < kBlocks; ++b) {
+      for (size_t plane = 0; plane < 2; ++plane, at += kPairBlockCols) {
+        const __m512i pairs = _mm512_loadu_si512(at);
+        _mm512_store_si512(wide[l].first[b][plane], first_of(pairs));
+        _mm512_store_si512(wide[l].second[b][plane], second_of(pairs));
+      }
     }
   }
   return wide;
 }
 
-// What sums have gained when a block is over.
-struct BlockSums {
-  __m512 first[2];  // with hi, with lo
-  __m512 second[2];
+// What sums have gained when a line is over.
+template <size_t kBlocks>
+struct LineSums {
+  __m512 first[kBlocks][2];  // with hi, with lo
+  __m512 second[kBlocks][2];
 
-  HWY_INLINE BlockSums() { first[0] = first[1] = second[0] = second[1] = _mm512_setzero_ps(); }
+  HWY_INLINE LineSums() {
+    for (size_t b = 0; b < kBlocks; ++b)
+      first[b][0] = first[b][1] = second[b][0] = second[b][1] = _mm512_setzero_ps();
+  }
 
-  HWY_INLINE void add(const WidePairs& x, size_t m, __m512i pair) {
-    const __m512 one = _mm512_castsi512_ps(first_of(pair));
-    const __m512 other = _mm512_castsi512_ps(second_of(pair));
+  HWY_INLINE void add(const WideLine<kBlocks>& x, size_t b, size_t m, __m512i pairs) {
+    const __m512 one = _mm512_castsi512_ps(first_of(pairs));
+    const __m512 other = _mm512_castsi512_ps(second_of(pairs));
     for (size_t plane = 0; plane < 2; ++plane) {
-      first[plane] = _mm512_fmadd_ps(one, _mm512_set1_ps(x.first[plane][m]), first[plane]);
-      second[plane] = _mm512_fmadd_ps(other, _mm512_set1_ps(x.second[plane][m]), second[plane]);
+      first[b][plane] = _mm512_fmadd_ps(one, _mm512_set1_ps(x.first[b][plane][m]), first[b][plane]);
+      second[b][plane] = _mm512_fmadd_ps(other, _mm512_set1_ps(x.second[b][plane][m]), second[b][plane]);
     }
   }
 
   HWY_INLINE __m512 added_to(__m512 sums) const {
-    for (size_t plane = 0; plane < 2; ++plane)
-      sums = _mm512_add_ps(sums, _mm512_add_ps(first[plane], second[plane]));
+    for (size_t b = 0; b < kBlocks; ++b) {
+      for (size_t plane = 0; plane < 2; ++plane)
+        sums = _mm512_add_ps(sums, _mm512_add_ps(first[b][plane], second[b][plane]));
+    }
     return sums;
   }
 };
 
 constexpr size_t kAheadBytes = 8192;  // how far ahead rows are fetched, at least
 
-// y[r] of up to 16 rows from `row` on; x [blocks]. False if the decoder met NaN.
+// y[r] of up to 16 rows from `row` on; x [lines]. False if the decoder met NaN.
 template <class Decoder>
-bool multiply_group(const WeightMatrix& w, size_t row, size_t rows, const WidePairs* x, float* y) {
-  constexpr size_t kLineBlocks = kLineBytes / Decoder::kBlockBytes;
+bool multiply_group(const WeightMatrix& w, size_t row, size_t rows, const WideLine<Decoder::kLineBlocks>* x,
+                    float* y) {
   alignas(64) uint32_t offsets[kGroupRows];
   find_rows<Decoder>(w, rows, kGroupRows, offsets);
   Decoder decoder(w, row);
-  const uint8_t* codes = codes_of_row<Decoder>(w, row);
-  const size_t blocks = w.cols / kPairBlockCols;
-  const size_t row_bytes = blocks * Decoder::kBlockBytes;
+  const uint8_t* const codes = codes_of_row<Decoder>(w, row);
+  const size_t row_bytes = row_bytes_of<Decoder>(w);
   const size_t ahead_bytes = std::max(kGroupRows * row_bytes, kAheadBytes);
   __m512 sums = _mm512_setzero_ps();
   Lines lines;
-  for (size_t b = 0; b < blocks; codes += kLineBytes) {
-    const size_t end = std::min(b + kLineBlocks, blocks);
-    lines.load(codes, offsets, row_bytes - b * Decoder::kBlockBytes);
+  for (size_t begin = 0; begin < row_bytes; begin += kLineBytes, ++x) {
+    lines.load(codes + begin, offsets, row_bytes - begin);
     for (const uint32_t offset : offsets)
-      _mm_prefetch(reinterpret_cast<const char*>(codes + offset + ahead_bytes), _MM_HINT_T0);
-    const __m512i scales = decoder.line_scales(offsets, 0, b);
-    for (size_t i = 0; b < end; ++i, ++b) {
-      BlockSums block;
-      decoder.decode(lines, i, scales, [&](size_t m, __m512i pair) { block.add(x[b], m, pair); });
-      sums = block.added_to(sums);
+      _mm_prefetch(reinterpret_cast<const char*>(codes + begin + offset + ahead_bytes), _MM_HINT_T0);
+    const __m512i scales = decoder.line_scales(offsets, 0, begin / kLineBytes);
+    LineSums<Decoder::kLineBlocks> line;
+    for (size_t quarter = 0; quarter < 4; ++quarter) {
+      const FourWords words(lines.pieces[quarter]);
+      const __m512i quarter_scales = decoder.by_rows(scales, quarter);
+      for (size_t i = 0; i < 4; ++i) {
+        decoder.decode(words.words[i], quarter_scales,
+                       [&](size_t b, __m512i pairs) { line.add(*x, b, 4 * quarter + i, pairs); });
+      }
     }
+    sums = line.added_to(sums);
   }
   const auto mask = static_cast<__mmask16>((1U << rows) - 1);
   _mm512_mask_storeu_ps(y + row, mask, sums);
@@ -108,59 +167,123 @@ bool multiply_group(const WeightMatrix& w, size_t row, size_t rows, const WidePa
 
 template <class Decoder>
 bool multiply_rows(const WeightMatrix& w, size_t row_begin, size_t row_end, const PairedTokens& x,
-                   size_t first_block, float* y) {
-  const auto wide = widened(x, first_block, w.cols / kPairBlockCols);
+                   size_t first_line, float* y) {
+  const size_t lines = (row_bytes_of<Decoder>(w) + kLineBytes - 1) / kLineBytes;
+  const auto wide = widened<Decoder::kLineBlocks>(x, first_line, lines);
   bool is_right = true;
   for (size_t row = row_begin; row < row_end; row += kGroupRows)
     is_right &= multiply_group<Decoder>(w, row, std::min(kGroupRows, row_end - row), wide.get(), y);
   return is_right;
 }
 
+// Transposes 4 x 4 values in each quarter of four vectors: of the i-th vector, value j of a quarter becomes
+// value i of that quarter in the j-th one.
+HWY_INLINE void transpose_quarters(__m512 (&v)[4]) {
+  const __m512 ab_lower = _mm512_unpacklo_ps(v[0], v[1]);
+  const __m512 ab_upper = _mm512_unpackhi_ps(v[0], v[1]);
+  const __m512 cd_lower = _mm512_unpacklo_ps(v[2], v[3]);
+  const __m512 cd_upper = _mm512_unpackhi_ps(v[2], v[3]);
+  v[0] = _mm512_shuffle_ps(ab_lower, cd_lower, 0x44);
+  v[1] = _mm512_shuffle_ps(ab_lower, cd_lower, 0xee);
+  v[2] = _mm512_shuffle_ps(ab_upper, cd_upper, 0x44);
+  v[3] = _mm512_shuffle_ps(ab_upper, cd_upper, 0xee);
+}
+
+// What a line's blocks take of one token, in float32: the first of pairs and the second. Value 4 q + i is of
+// the pair 4 i + q.
+struct TokenLine {
+  __m512 first[4];
+  __m512 second[4];
+
+  // Of `cols` columns at x, beyond which there are zeros.
+  HWY_INLINE void load(const float* x, size_t cols, LineColumns columns) {
+    __m512 v[8];
+    for (size_t i = 0; i < columns.count() / 16; ++i) {
+      const size_t left = cols > 16 * i ? std::min<size_t>(cols - 16 * i, 16) : 0;
+      v[i] = without_smallest(
+          _mm512_maskz_loadu_ps(static_cast<__mmask16>((uint32_t{1} << left) - 1), x + 16 * i));
+    }
+    if (columns.blocks == 2) {
+      __m512 both[4] = {v[0], v[1], v[2], v[3]};
+      transpose_quarters(both);
+      for (size_t b = 0; b < 2; ++b) {
+        first[b] = both[b];
+        second[b] = both[2 + b];
+      }
+      return;
+    }
+    // Quarters are in turn the four blocks' first ones and second ones.
+    for (size_t i = 0; i < 4; ++i) {
+      first[i] = _mm512_shuffle_f32x4(v[2 * i], v[2 * i + 1], 0x88);
+      second[i] = _mm512_shuffle_f32x4(v[2 * i], v[2 * i + 1], 0xdd);
+    }
+    transpose_quarters(first);
+    transpose_quarters(second);
+  }
+};
+
+// Where pairs' elements are in the first ones and then the second ones.
+alignas(64) constexpr auto kInterleaved = [] {
+  std::array<uint16_t, 32> from{};
+  for (uint16_t i = 0; i < 32; ++i) from[i] = static_cast<uint16_t>(i / 2 + i % 2 * 16);
+  return from;
+}();
+
+// bf16 pairs from those that are first and those that are second.
+HWY_INLINE __m512i rounded(__m512 first, __m512 second) {
+  return _mm512_permutexvar_epi16(_mm512_load_si512(kInterleaved.data()),
+                                  (__m512i)_mm512_cvtne2ps_pbh(second, first));
+}
+
+// Stores a plane of a block: for each of `tokens` its pairs, in the order of TokenLine.
+HWY_INLINE void store_plane(const __m512i (&pairs)[kTileTokens], size_t tokens, uint16_t* out) {
+  if (tokens == 1) {
+    const __m512i ascending = _mm512_set_epi32(15, 11, 7, 3, 14, 10, 6, 2, 13, 9, 5, 1, 12, 8, 4, 0);
+    _mm512_storeu_si512(out, _mm512_permutexvar_epi32(ascending, pairs[0]));
+    return;
+  }
+  __m512i rows[kTileTokens];
+  for (size_t t = 0; t < kTileTokens; ++t) rows[t] = pairs[t];
+  transpose(rows);
+  const auto mask = static_cast<__mmask16>((1U << tokens) - 1);
+  for (size_t m = 0; m < 16; ++m)
+    _mm512_mask_storeu_epi32(out + m * 2 * tokens, mask, rows[m % 4 * 4 + m / 4]);
+}
+
 }  // namespace
 
 void avx512_pair_tokens(const float* x, size_t x_stride, const PairedTokens& pairs, size_t tile, size_t begin,
                         size_t end) {
-  alignas(64) std::array<int32_t, 16> first;
-  alignas(64) std::array<int32_t, 16> second;
-  alignas(64) std::array<uint16_t, 32> order;
-  for (size_t m = 0; m < 16; ++m) {
-    first[m] = static_cast<int32_t>(pairs.columns().first(m));
-    second[m] = static_cast<int32_t>(pairs.columns().second(m));
-    order[2 * m] = static_cast<uint16_t>(m);
-    order[2 * m + 1] = static_cast<uint16_t>(16 + m);
-  }
-  const __m512i firsts = _mm512_load_si512(first.data());
-  const __m512i seconds = _mm512_load_si512(second.data());
-  const __m512i interleaved = _mm512_load_si512(order.data());
-  const auto round = [interleaved](__m512 a, __m512 b) {
-    const auto rounded = (__m512i)_mm512_cvtne2ps_pbh(b, a);
-    return _mm512_permutexvar_epi16(interleaved, rounded);
-  };
+  const LineColumns columns = pairs.columns();
   const size_t tokens = pairs.tile_tokens();
   const float* rows = x + pairs.first_token(tile) * x_stride;
-  for (size_t b = begin; b < end; ++b) {
-    uint16_t* out = pairs.block(tile, b);
-    for (size_t t = 0; t < tokens; ++t, out += kPairBlockCols) {
-      const float* in = rows + t * x_stride + b * kPairBlockCols;
-      const __m512 lower = without_smallest(_mm512_loadu_ps(in));
-      const __m512 upper = without_smallest(_mm512_loadu_ps(in + 16));
-      const __m512 one = _mm512_permutex2var_ps(lower, firsts, upper);
-      const __m512 other = _mm512_permutex2var_ps(lower, seconds, upper);
-      const __m512i hi = round(one, other);
-      const __m512i lo = round(rest(one, first_of(hi)), rest(other, second_of(hi)));
-      _mm512_storeu_si512(out, hi);
-      _mm512_storeu_si512(out + tokens * kPairBlockCols, lo);
+  __m512i planes[4][2][kTileTokens] = {};
+  for (size_t l = begin; l < end; ++l) {
+    const size_t col = l * columns.count();
+    for (size_t t = 0; t < tokens; ++t) {
+      TokenLine line;
+      line.load(rows + t * x_stride + col, pairs.cols() - col, columns);
+      for (size_t b = 0; b < columns.blocks; ++b) {
+        const __m512i hi = rounded(line.first[b], line.second[b]);
+        planes[b][0][t] = hi;
+        planes[b][1][t] = rounded(rest(line.first[b], first_of(hi)), rest(line.second[b], second_of(hi)));
+      }
+    }
+    uint16_t* out = pairs.line(tile, l);
+    for (size_t b = 0; b < columns.blocks; ++b) {
+      for (size_t plane = 0; plane < 2; ++plane, out += pairs.block_values() / 2)
+        store_plane(planes[b][plane], tokens, out);
     }
   }
 }
 
 void avx512_pair_matvec_rows(const WeightMatrix& w, size_t row_begin, size_t row_end, const PairedTokens& x,
-                             size_t first_block, float* y) {
+                             size_t first_line, float* y) {
   if (row_begin >= row_end) return;
   const bool is_right = are_scales_usual(w, row_begin, row_end) && with_decoder(w.format, [&]<class Decoder> {
-                          return multiply_rows<Decoder>(w, row_begin, row_end, x, first_block, y);
+                          return multiply_rows<Decoder>(w, row_begin, row_end, x, first_line, y);
                         });
-  if (!is_right) pair_matmul_rows(w, row_begin, row_end, x, first_block, y, w.rows);
+  if (!is_right) pair_matmul_rows(w, row_begin, row_end, x, first_line, y, w.rows);
 }
 
 }  // namespace sluice
@@ -190,8 +313,8 @@ void avx512_pair_tokens(const float* x, size_t x_stride, const PairedTokens& pai
 }
 
 void avx512_pair_matvec_rows(const WeightMatrix& w, size_t row_begin, size_t row_end, const PairedTokens& x,
-                             size_t first_block, float* y) {
-  pair_matmul_rows(w, row_begin, row_end, x, first_block, y, w.rows);
+                             size_t first_line, float* y) {
+  pair_matmul_rows(w, row_begin, row_end, x, first_line, y, w.rows);
 }
 
 }  // namespace sluice

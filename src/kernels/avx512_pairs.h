@@ -16,6 +16,6 @@ void avx512_pair_tokens(const float* x, size_t x_stride, const PairedTokens& pai
                         size_t end);
 // Of one token.
 void avx512_pair_matvec_rows(const WeightMatrix& w, size_t row_begin, size_t row_end, const PairedTokens& x,
-                             size_t first_block, float* y);
+                             size_t first_line, float* y);
 
 }  // namespace sluice

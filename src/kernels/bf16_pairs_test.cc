@@ -12,6 +12,7 @@
 #include <span>
 #include <string>
 #include <tuple>
+#include <utility>
 #include <vector>
 
 #include "kernels/amx_pairs.h"
@@ -31,8 +32,8 @@ struct Paired {
 
   Paired(const std::vector<float>& x, size_t tokens, size_t cols, WeightFormat format,
          const PairTokens& pair = pair_tokens)
-      : values(PairedTokens::values_of(tokens, cols)), view(values.data(), tokens, cols, format) {
-    for (size_t tile = 0; tile < view.tiles(); ++tile) pair(x.data(), cols, view, tile, 0, view.blocks());
+      : values(PairedTokens::values_of(tokens, cols, format)), view(values.data(), tokens, cols, format) {
+    for (size_t tile = 0; tile < view.tiles(); ++tile) pair(x.data(), cols, view, tile, 0, view.lines());
   }
 };
 
@@ -90,6 +91,21 @@ TEST_P(PairFormats, EveryColumnMeetsItsWeight) {
   }
 }
 
+// Beyond the last column there are zeros up to the end of a line.
+TEST_P(PairFormats, ALastLineIsFilledWithZeros) {
+  constexpr size_t kTokens = 3;
+  const Paired paired(std::vector<float>(kTokens * 160, 1.0F), kTokens, 160, GetParam());
+  const LineColumns columns = paired.view.columns();
+  const uint16_t* last = paired.view.line(0, paired.view.lines() - 1);
+  for (size_t b = 0; b < columns.blocks; ++b, last += paired.view.block_values()) {
+    for (size_t i = 0; i < paired.view.block_values() / 2; ++i) {
+      const size_t m = i / (2 * kTokens);
+      const size_t c = i % 2 == 0 ? columns.first(b, m) : columns.second(b, m);
+      EXPECT_EQ(bf16_to_float(last[i]), c < 32 ? 1.0F : 0.0F) << b << "," << i;
+    }
+  }
+}
+
 TEST_P(PairFormats, ATokenHasTheBitsThatItHasAlone) {
   constexpr uint32_t kRows = 5;
   constexpr uint32_t kCols = 160;
@@ -108,9 +124,9 @@ TEST(BF16Pairs, RoundToSixteenBits) {
   const std::vector<float> values = {
       1.00390625F, 3.14159274F,  -0x1.fffffep127F, 0x1.fffffep-61F,
       -0x1p-60F,   0x1.01fp-60F, -kInfinity,       std::numeric_limits<float>::quiet_NaN()};
-  const PairedColumns columns(WeightFormat::kFP8);
+  const LineColumns columns(WeightFormat::kFP8);
   std::vector<float> x(32);
-  for (size_t m = 0; m < values.size(); ++m) x[columns.second(m)] = values[m];
+  for (size_t m = 0; m < values.size(); ++m) x[columns.second(0, m)] = values[m];
   const Paired paired(x, 1, 32, WeightFormat::kFP8);
   const auto hi = [&](size_t m) { return bf16_to_float(paired.values[2 * m + 1]); };
   const auto lo = [&](size_t m) { return bf16_to_float(paired.values[32 + 2 * m + 1]); };
@@ -139,8 +155,8 @@ struct Kernel {
 };
 
 void multiply_one(const WeightMatrix& w, size_t row_begin, size_t row_end, const PairedTokens& x,
-                  size_t first_block, float* y, size_t /*y_stride*/) {
-  avx512_pair_matvec_rows(w, row_begin, row_end, x, first_block, y);
+                  size_t first_line, float* y, size_t /*y_stride*/) {
+  avx512_pair_matvec_rows(w, row_begin, row_end, x, first_line, y);
 }
 
 const Kernel kKernels[] = {
@@ -184,15 +200,58 @@ TEST_P(PairKernels, HaveTheBitsOfThePortableVersionInEveryShape) {
 }
 
 // Rows that begin in one block of scales and end in the next.
-TEST_P(PairKernels, RangesOfRowsAndBlocksAddressTheSameProducts) {
-  const auto stored = random_weights(format(), 300, 64, 1);
+TEST_P(PairKernels, RangesOfRowsAndLinesAddressTheSameProducts) {
+  const auto stored = random_weights(format(), 300, 128, 1);
   const size_t tokens = kernel().tokens.back();
-  const Paired x(random_tokens(tokens, 160), tokens, 160, format());
+  const Paired x(random_tokens(tokens, 416), tokens, 416, format());
   std::vector<float> expected(tokens * 300, -1.0F);
   auto found = expected;
   pair_matmul_rows(stored.matrix, 117, 261, x.view, 2, expected.data(), 300);
   kernel().multiply(stored.matrix, 117, 261, x.view, 2, found.data(), 300);
   EXPECT_TRUE(same_bits_but_for_nan(found, expected));
+}
+
+// Each row has one code, or one with every other one, so that a row's line has such as are looked up, or has
+// none, or both.
+TEST_P(PairKernels, KnowEveryCode) {
+  StoredWeights stored = random_weights(format(), 512, 160, 1);
+  const size_t row_bytes = weight_values_bytes(format(), 1, 160);
+  for (size_t i = 0; i < 512 * row_bytes; ++i) {
+    const size_t row = i / row_bytes;
+    const size_t other = row < 256 ? row : i % row_bytes;
+    stored.values[i + 1] = static_cast<std::byte>(i % 3 == 0 ? other : row);
+  }
+  const size_t tokens = std::min<size_t>(kernel().tokens.back(), 17);
+  const Paired x(random_tokens(tokens, 160), tokens, 160, format());
+  // Scales that decoders take, and the ends of those.
+  for (const int scale : {96, 120, 240}) {
+    std::ranges::fill(stored.scales, static_cast<std::byte>(scale));
+    const auto expected = portable_product(stored.matrix, x);
+    EXPECT_TRUE(same_bits_but_for_nan(product(stored.matrix, x), expected)) << scale;
+    for (const auto& [begin, end] : {std::pair<size_t, size_t>{0, 127}, {128, 255}, {1, 8}, {64, 80}}) {
+      std::vector<float> some(expected.size());
+      kernel().multiply(stored.matrix, begin, end, x.view, 0, some.data(), 512);
+      for (size_t i = 0; i < some.size(); ++i) {
+        const bool is_within = i % 512 >= begin && i % 512 < end;
+        const float what = is_within ? expected[i] : 0.0F;
+        ASSERT_EQ(std::bit_cast<uint32_t>(some[i]), std::bit_cast<uint32_t>(what)) << i;
+      }
+    }
+  }
+}
+
+// As trained weights are: hardly any subnormal number.
+TEST_P(PairKernels, TakeLinesWithoutSubnormalNumbers) {
+  for (const uint32_t rows : {16, 37, 140}) {
+    StoredWeights stored = random_weights(format(), rows, 544, 1);
+    std::mt19937 random(rows);
+    for (auto& byte : stored.values) {
+      if (random() % 500 != 0 && (byte & std::byte{0x78}) == std::byte{0}) byte |= std::byte{0x08};
+    }
+    const size_t tokens = kernel().tokens.back();
+    const Paired x(random_tokens(tokens, 544), tokens, 544, format());
+    EXPECT_TRUE(same_bits_but_for_nan(product(stored.matrix, x), portable_product(stored.matrix, x))) << rows;
+  }
 }
 
 TEST_P(PairKernels, KnowEveryCodeAndScale) {

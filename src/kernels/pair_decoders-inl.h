@@ -1,6 +1,5 @@
-// Sixteen rows' weights as bf16 pairs with rows in the lanes of a vector, by AVX-512: for the kernels that
-// multiply them (bf16_pairs.h). Included inside of HWY_PUSH_ATTRIBUTES(SLUICE_PAIR_TARGET), which lets the
-// compiler use those instructions in what follows.
+// Weights as bf16 pairs, by AVX-512: for the kernels that multiply them (bf16_pairs.h). Included inside of
+// HWY_PUSH_ATTRIBUTES(SLUICE_PAIR_TARGET), which lets the compiler use those instructions in what follows.
 #pragma once
 
 #include <hwy/base.h>
@@ -24,63 +23,46 @@ namespace {
 inline constexpr size_t kGroupRows = 16;  // in the lanes of a vector, and in a tile
 inline constexpr size_t kLineBytes = 64;
 
-// A line of a cache of each of 16 rows, so that each is fetched once: piece p has bytes 16 p ... 16 p + 15 of
-// row 4 L + i in the L-th quarter of its i-th vector.
-struct Lines {
-  alignas(64) uint8_t pieces[4][4][64];
-
-  // The rows begin `offsets` bytes behind `base`; there are `bytes` of each.
-  void load(const uint8_t* base, const uint32_t* offsets, size_t bytes) {
-    const __mmask64 mask = bytes >= kLineBytes ? ~__mmask64{0} : (__mmask64{1} << bytes) - 1;
-    for (size_t i = 0; i < 4; ++i) {
-      const __m512i a = _mm512_maskz_loadu_epi8(mask, base + offsets[i]);
-      const __m512i b = _mm512_maskz_loadu_epi8(mask, base + offsets[4 + i]);
-      const __m512i c = _mm512_maskz_loadu_epi8(mask, base + offsets[8 + i]);
-      const __m512i d = _mm512_maskz_loadu_epi8(mask, base + offsets[12 + i]);
-      const __m512i ab_lower = _mm512_shuffle_i32x4(a, b, 0x44);
-      const __m512i ab_upper = _mm512_shuffle_i32x4(a, b, 0xee);
-      const __m512i cd_lower = _mm512_shuffle_i32x4(c, d, 0x44);
-      const __m512i cd_upper = _mm512_shuffle_i32x4(c, d, 0xee);
-      _mm512_store_si512(pieces[0][i], _mm512_shuffle_i32x4(ab_lower, cd_lower, 0x88));
-      _mm512_store_si512(pieces[1][i], _mm512_shuffle_i32x4(ab_lower, cd_lower, 0xdd));
-      _mm512_store_si512(pieces[2][i], _mm512_shuffle_i32x4(ab_upper, cd_upper, 0x88));
-      _mm512_store_si512(pieces[3][i], _mm512_shuffle_i32x4(ab_upper, cd_upper, 0xdd));
-    }
+// Transposes 16 x 16 words of 32 bits.
+HWY_INLINE void transpose(__m512i (&rows)[16]) {
+  __m512i t[16];
+  for (size_t i = 0; i < 16; i += 4) {
+    const __m512i ab_lower = _mm512_unpacklo_epi32(rows[i], rows[i + 1]);
+    const __m512i ab_upper = _mm512_unpackhi_epi32(rows[i], rows[i + 1]);
+    const __m512i cd_lower = _mm512_unpacklo_epi32(rows[i + 2], rows[i + 3]);
+    const __m512i cd_upper = _mm512_unpackhi_epi32(rows[i + 2], rows[i + 3]);
+    t[i] = _mm512_unpacklo_epi64(ab_lower, cd_lower);
+    t[i + 1] = _mm512_unpackhi_epi64(ab_lower, cd_lower);
+    t[i + 2] = _mm512_unpacklo_epi64(ab_upper, cd_upper);
+    t[i + 3] = _mm512_unpackhi_epi64(ab_upper, cd_upper);
   }
-};
-
-// A piece of 16 rows -> words[d]: in lane r the row's d-th four bytes.
-struct FourWords {
-  __m512i words[4];
-
-  explicit FourWords(const uint8_t (&piece)[4][64]) {
-    const __m512i a = _mm512_load_si512(piece[0]);
-    const __m512i b = _mm512_load_si512(piece[1]);
-    const __m512i c = _mm512_load_si512(piece[2]);
-    const __m512i d = _mm512_load_si512(piece[3]);
-    const __m512i ab_lower = _mm512_unpacklo_epi32(a, b);
-    const __m512i ab_upper = _mm512_unpackhi_epi32(a, b);
-    const __m512i cd_lower = _mm512_unpacklo_epi32(c, d);
-    const __m512i cd_upper = _mm512_unpackhi_epi32(c, d);
-    words[0] = _mm512_unpacklo_epi64(ab_lower, cd_lower);
-    words[1] = _mm512_unpackhi_epi64(ab_lower, cd_lower);
-    words[2] = _mm512_unpacklo_epi64(ab_upper, cd_upper);
-    words[3] = _mm512_unpackhi_epi64(ab_upper, cd_upper);
+  // t[4 i + j] has in its quarter q the word 4 q + j of rows 4 i ... 4 i + 3.
+  for (size_t j = 0; j < 4; ++j) {
+    const __m512i lower = _mm512_shuffle_i32x4(t[j], t[4 + j], 0x44);
+    const __m512i upper = _mm512_shuffle_i32x4(t[j], t[4 + j], 0xee);
+    const __m512i other_lower = _mm512_shuffle_i32x4(t[8 + j], t[12 + j], 0x44);
+    const __m512i other_upper = _mm512_shuffle_i32x4(t[8 + j], t[12 + j], 0xee);
+    rows[j] = _mm512_shuffle_i32x4(lower, other_lower, 0x88);
+    rows[4 + j] = _mm512_shuffle_i32x4(lower, other_lower, 0xdd);
+    rows[8 + j] = _mm512_shuffle_i32x4(upper, other_upper, 0x88);
+    rows[12 + j] = _mm512_shuffle_i32x4(upper, other_upper, 0xdd);
   }
-};
+}
 
 // Codes of scales, 2^-31 to 2^113, with which no weight or product leaves the range of normal numbers
 // (bf16_pairs.h) and no weight that of decoders. A checkpoint's are between.
 constexpr uint8_t kLowestScale = 96;
 constexpr uint8_t kHighestScale = 240;
 
-// Each decodes a block of 16 rows from kPieces pieces of their lines, of which each holds kLineBlocks blocks
-// whose scales are fetched at once. Magnitudes come out as with a scale of 2^(kBase - 127); for a smaller one
-// something is subtracted from the exponent, and that saturates, so that zero stays zero.
+// Each decodes 64 bytes of codes at a time, which are a row's line, or four bytes of a line in each of
+// sixteen rows: calls sink(b, pairs of block b), and those pairs are where the codes were.
+//
+// Scales of a line come for sixteen rows at once, one word each; by_columns() and by_rows() make of them what
+// decode() takes.
 
 class MXFP4Decoder {
  public:
-  static constexpr size_t kBlockBytes = 16;
+  static constexpr size_t kLineBlocks = 4;
 
   // Of w's rows from `row` on.
   MXFP4Decoder(const WeightMatrix& w, size_t row)
@@ -93,9 +75,10 @@ class MXFP4Decoder {
     }
   }
 
-  // For blocks b ... of the sixteen rows at `offsets`, `first` rows behind the first one: four scales a row.
-  __m512i line_scales(const uint32_t* offsets, size_t /*first*/, size_t b) const {
-    if (b + 4 <= blocks_)
+  // Of the sixteen rows at `offsets`, `first` rows behind the first one: four scales a row.
+  __m512i line_scales(const uint32_t* offsets, size_t /*first*/, size_t line) const {
+    const size_t b = line * kLineBlocks;
+    if (b + kLineBlocks <= blocks_)
       return _mm512_i32gather_epi32(_mm512_srli_epi32(_mm512_load_si512(offsets), 4), scales_ + b, 1);
     alignas(64) std::array<uint32_t, kGroupRows> codes{};
     for (size_t r = 0; r < kGroupRows; ++r) {
@@ -105,31 +88,48 @@ class MXFP4Decoder {
     return _mm512_load_si512(codes.data());
   }
 
-  // The i-th block of a line: calls sink(m, weights of the pair m of each row).
-  template <class Sink>
-  HWY_INLINE void decode(const Lines& lines, size_t i, __m512i line_scales, const Sink& sink) {
-    const __m512i values = _mm512_load_si512(table_);
-    const __m512i code = _mm512_and_si512(_mm512_srli_epi32(line_scales, static_cast<unsigned>(8 * i)),
+  // For a row's line: each quarter has a scale of its own.
+  HWY_INLINE static __m512i by_columns(uint32_t row_scales) {
+    const __m512i quarters =
+        _mm512_set_epi64(kZeroExtended + 3 * kEach, kZeroExtended + 3 * kEach, kZeroExtended + 2 * kEach,
+                         kZeroExtended + 2 * kEach, kZeroExtended + kEach, kZeroExtended + kEach,
+                         kZeroExtended, kZeroExtended);
+    return subtracted(_mm512_shuffle_epi8(_mm512_set1_epi32(static_cast<int>(row_scales)), quarters));
+  }
+
+  // For words 4 quarter ... 4 quarter + 3 of sixteen rows.
+  HWY_INLINE static __m512i by_rows(__m512i line_scales, size_t quarter) {
+    const __m512i code = _mm512_and_si512(_mm512_srli_epi32(line_scales, static_cast<unsigned>(8 * quarter)),
                                           _mm512_set1_epi32(0xff));
-    const __m512i less = _mm512_slli_epi16(
-        _mm512_sub_epi16(_mm512_set1_epi16(kBase), _mm512_or_si512(code, _mm512_slli_epi32(code, 16))), 7);
-    const auto pair = [&](__m512i nibbles) {
+    return subtracted(_mm512_or_si512(code, _mm512_slli_epi32(code, 16)));
+  }
+
+  template <class Sink>
+  HWY_INLINE void decode(__m512i z, __m512i less, const Sink& sink) {
+    const __m512i values = _mm512_load_si512(table_);
+    const auto pairs = [&](__m512i nibbles) {
       return _mm512_subs_epu16(_mm512_permutexvar_epi16(nibbles, values), less);
     };
-    const FourWords rows(lines.pieces[i]);
-    for (size_t d = 0; d < 4; ++d) {
-      const __m512i z = rows.words[d];
-      sink(4 * d, pair(z));
-      sink(4 * d + 1, pair(_mm512_srli_epi16(z, 4)));
-      sink(4 * d + 2, pair(_mm512_srli_epi16(z, 8)));
-      sink(4 * d + 3, pair(_mm512_srli_epi16(z, 12)));
-    }
+    sink(0, pairs(z));
+    sink(1, pairs(_mm512_srli_epi16(z, 4)));
+    sink(2, pairs(_mm512_srli_epi16(z, 8)));
+    sink(3, pairs(_mm512_srli_epi16(z, 12)));
   }
 
   static bool has_met_nan() { return false; }  // there is none
 
  private:
+  static constexpr size_t kBlockBytes = 16;
+  // Magnitudes are looked up with a scale of 2^(kBase - 127). For a smaller one something is subtracted from
+  // the exponent, and that saturates, so that zero stays zero.
   static constexpr int kBase = 252;
+  // Of a shuffle of bytes: words get the first byte of a quarter, or that plus kEach.
+  static constexpr int64_t kZeroExtended = static_cast<int64_t>(0x8000800080008000);
+  static constexpr int64_t kEach = 0x0001000100010001;
+
+  HWY_INLINE static __m512i subtracted(__m512i codes) {
+    return _mm512_slli_epi16(_mm512_sub_epi16(_mm512_set1_epi16(kBase), codes), 7);
+  }
 
   alignas(64) uint16_t table_[32];  // sixteen values, twice
   const uint8_t* scales_;
@@ -138,7 +138,7 @@ class MXFP4Decoder {
 
 class FP8Decoder {
  public:
-  static constexpr size_t kBlockBytes = 32;
+  static constexpr size_t kLineBlocks = 2;
 
   FP8Decoder(const WeightMatrix& w, size_t row)
       : scales_(reinterpret_cast<const uint8_t*>(w.scales)),
@@ -146,64 +146,82 @@ class FP8Decoder {
         row_(row),
         rows_(w.rows) {
     for (size_t i = 0; i < 32; ++i)
-      table_[i] = float_to_bf16(e4m3_to_float(static_cast<uint8_t>(i)) * std::ldexp(1.0F, kBase - 127));
+      table_[i] = float_to_bf16(std::ldexp(static_cast<float>(i % 8), kBase - 127 - 9));
   }
 
-  __m512i line_scales(const uint32_t* /*offsets*/, size_t first, size_t b) const {
+  // Twice the scale as what is added.
+  __m512i line_scales(const uint32_t* /*offsets*/, size_t first, size_t line) const {
     const size_t row = row_ + first;
     const size_t boundary = (row / kFP8BlockSize + 1) * kFP8BlockSize;
-    const uint8_t* at = scales_ + row / kFP8BlockSize * scale_cols_ + b * kPairBlockCols / kFP8BlockSize;
-    const __m512i less = subtracted(*at);
-    if (boundary >= std::min(row + kGroupRows, rows_)) return less;
+    const uint8_t* at =
+        scales_ + row / kFP8BlockSize * scale_cols_ + line * kLineBlocks * kPairBlockCols / kFP8BlockSize;
+    const __m512i added = added_for(*at);
+    if (boundary >= std::min(row + kGroupRows, rows_)) return added;
     const auto below = static_cast<__mmask16>(0xffffU << (boundary - row));
-    return _mm512_mask_mov_epi32(less, below, subtracted(at[scale_cols_]));
+    return _mm512_mask_mov_epi32(added, below, added_for(at[scale_cols_]));
   }
 
+  HWY_INLINE static __m512i by_columns(uint32_t row_scales) {
+    return _mm512_set1_epi32(static_cast<int>(row_scales));
+  }
+  HWY_INLINE static __m512i by_rows(__m512i line_scales, size_t /*quarter*/) { return line_scales; }
+
+  // Exponent and mantissa of a normal number are a bf16's once the difference of the exponents' biases and
+  // the scale are added. Of trained weights one in thousands is no such number.
   template <class Sink>
-  HWY_INLINE void decode(const Lines& lines, size_t i, __m512i less, const Sink& sink) {
-    for (size_t piece = 0; piece < 2; ++piece) {
-      const FourWords rows(lines.pieces[2 * i + piece]);
-      for (size_t d = 0; d < 4; ++d) {
-        const __m512i z = rows.words[d];
-        const __mmask32 even_low = _mm512_testn_epi16_mask(z, _mm512_set1_epi16(0x0060));
-        const __mmask32 odd_low = _mm512_testn_epi16_mask(z, _mm512_set1_epi16(0x6000));
-        const size_t m = 8 * piece + 2 * d;
-        sink(m, pair(_mm512_slli_epi16(z, 4), z, even_low, _mm512_slli_epi16(z, 8), less));
-        sink(m + 1, pair(_mm512_srli_epi16(z, 4), _mm512_srli_epi16(z, 8), odd_low, z, less));
-      }
+  HWY_INLINE void decode(__m512i z, __m512i added, const Sink& sink) {
+    const __m512i even = _mm512_slli_epi16(z, 8);
+    if (HWY_LIKELY(are_normal(z))) {
+      sink(0, _mm512_add_epi16(moved(even), added));
+      sink(1, _mm512_add_epi16(moved(z), added));
+      return;
     }
+    has_met_nan_ |= _mm512_cmpeq_epi8_mask(_mm512_or_si512(z, _mm512_set1_epi8(static_cast<char>(0x80))),
+                                           _mm512_set1_epi8(static_cast<char>(0xff)));
+    sink(0, any(even, z, added));
+    sink(1, any(z, _mm512_srli_epi16(z, 8), added));
   }
 
-  // A code that means NaN was decoded, as 480.
-  bool has_met_nan() const { return _mm512_cmpeq_epi16_mask(largest_, _mm512_set1_epi16(0x7ff0)) != 0; }
+  bool has_met_nan() const { return has_met_nan_ != 0; }
 
  private:
-  // Exponents 0 ... 15 of E4M3 become 240 ... 255.
+  static constexpr int kBias = 7;
+  // Subnormal numbers are looked up with a scale of 2^(kBase - 127), and for a smaller one something is
+  // subtracted from the exponent, which saturates, so that zero stays zero.
   static constexpr int kBase = 247;
 
-  static __m512i subtracted(uint8_t code) {
-    return _mm512_set1_epi16(static_cast<int16_t>((kBase - code) << 7));
+  static __m512i added_for(uint8_t code) {
+    return _mm512_set1_epi16(static_cast<int16_t>((code - kBias) << 7));
   }
 
-  // Two weights of each row. The code is in bits 4 ... 11 of the words of `shifted`, in the lowest bits of
-  // those of `codes`, and its sign is the highest bit of those of `signs`; `is_low` where the two highest
-  // bits of its exponent are zero: that is looked up, since there are subnormal numbers among them.
-  __m512i pair(__m512i shifted, __m512i codes, __mmask32 is_low, __m512i signs, __m512i less) {
+  // Whether no code has the exponent zero or means NaN. Codes without their signs are doubled.
+  HWY_INLINE static bool are_normal(__m512i z) {
+    const __m512i shifted = _mm512_sub_epi8(_mm512_add_epi8(z, z), _mm512_set1_epi8(0x10));
+    return _mm512_cmpgt_epu8_mask(shifted, _mm512_set1_epi8(static_cast<char>(0xfc - 0x10))) == 0;
+  }
+
+  // The codes in the upper bytes of words, where a bf16 has sign, exponent and mantissa.
+  HWY_INLINE static __m512i moved(__m512i codes) {
+    return _mm512_and_si512(_mm512_srai_epi16(codes, 4), _mm512_set1_epi16(static_cast<int16_t>(0x87f0)));
+  }
+
+  // Codes in the upper bytes of words, and in the lower ones of `lower`.
+  HWY_INLINE __m512i any(__m512i codes, __m512i lower, __m512i added) const {
     constexpr int kAndOr = 0xea;  // (a & b) | c
-    const __m512i exponents = _mm512_set1_epi16(0x7800);
-    __m512i v = _mm512_ternarylogic_epi32(shifted, _mm512_set1_epi16(0x07f0), exponents, kAndOr);
-    largest_ = _mm512_max_epu16(largest_, v);
-    v = _mm512_mask_permutexvar_epi16(v, is_low, codes, _mm512_load_si512(table_));
-    v = _mm512_subs_epu16(v, less);
-    return _mm512_ternarylogic_epi32(signs, _mm512_set1_epi16(static_cast<int16_t>(0x8000)), v, kAndOr);
+    const __m512i sign = _mm512_set1_epi16(static_cast<int16_t>(0x8000));
+    const __mmask32 is_low = _mm512_testn_epi16_mask(codes, _mm512_set1_epi16(0x7800));
+    const __m512i less = _mm512_sub_epi16(_mm512_set1_epi16((kBase - kBias) << 7), added);
+    const __m512i low = _mm512_subs_epu16(_mm512_permutexvar_epi16(lower, _mm512_load_si512(table_)), less);
+    return _mm512_mask_mov_epi16(_mm512_add_epi16(moved(codes), added), is_low,
+                                 _mm512_ternarylogic_epi32(codes, sign, low, kAndOr));
   }
 
-  alignas(64) uint16_t table_[32];  // of the lowest magnitudes
+  alignas(64) uint16_t table_[32];  // eight subnormal magnitudes, four times
   const uint8_t* scales_;
   size_t scale_cols_;
   size_t row_;
   size_t rows_;
-  __m512i largest_ = _mm512_setzero_si512();
+  __mmask64 has_met_nan_ = 0;
 };
 
 // Whether the scales of rows [begin, end), which are some, are such as decoders take.
@@ -233,17 +251,28 @@ auto with_decoder(WeightFormat format, const Body& body) {
   return body.template operator()<FP8Decoder>();
 }
 
-// Where rows [row, row + count) of w begin: bytes behind the first of them. Beyond the last there is that row
-// again, whose products nobody reads.
+// A row's codes.
 template <class Decoder>
-void find_rows(const WeightMatrix& w, size_t rows, size_t count, uint32_t* offsets) {
-  const size_t row_bytes = w.cols / kPairBlockCols * Decoder::kBlockBytes;
-  for (size_t r = 0; r < count; ++r) offsets[r] = static_cast<uint32_t>(std::min(r, rows - 1) * row_bytes);
+size_t row_bytes_of(const WeightMatrix& w) {
+  return w.cols * kLineBytes / (Decoder::kLineBlocks * kPairBlockCols);
 }
 
 template <class Decoder>
 const uint8_t* codes_of_row(const WeightMatrix& w, size_t row) {
-  return reinterpret_cast<const uint8_t*>(w.values) + row * (w.cols / kPairBlockCols) * Decoder::kBlockBytes;
+  return reinterpret_cast<const uint8_t*>(w.values) + row * row_bytes_of<Decoder>(w);
+}
+
+// Where rows [row, row + count) of w begin: bytes behind the first of them. Beyond the last there is that row
+// again, whose products nobody reads.
+template <class Decoder>
+void find_rows(const WeightMatrix& w, size_t rows, size_t count, uint32_t* offsets) {
+  for (size_t r = 0; r < count; ++r)
+    offsets[r] = static_cast<uint32_t>(std::min(r, rows - 1) * row_bytes_of<Decoder>(w));
+}
+
+// Bytes of a line of which so many are left.
+inline __mmask64 line_mask(size_t bytes) {
+  return bytes >= kLineBytes ? ~__mmask64{0} : (__mmask64{1} << bytes) - 1;
 }
 
 }  // namespace
