@@ -528,8 +528,11 @@ class MXFP4Row {
         scales_(reinterpret_cast<const uint8_t*>(w.scales) + row * (w.cols / kMXFP4BlockSize)) {}
   HWY_INLINE Group group(size_t g) const {
     uint32_t scales;
-    std::memcpy(&scales, scales_ + 4 * g, sizeof(scales));
+    std::memcpy(&scales, scale_codes(g), sizeof(scales));
     return {codes_ + g * kGroupBytes, scales};
+  }
+  const uint8_t* scale_codes(size_t g) const {
+    return scales_ + 4 * g;
   }
   Group rest(size_t g, size_t cols, uint8_t (&copy)[kGroupBytes]) const {
     uint32_t scales = 0x7f7f7f7f;  // 1, for blocks that there are not

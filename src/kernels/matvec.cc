@@ -41,10 +41,16 @@ constexpr size_t rows_together(size_t rows, size_t tokens) {
 constexpr size_t kPrefetchBytes = 4096;
 constexpr size_t kCacheLineBytes = 64;
 
+// MXFP4's scales, of which a line serves sixteen groups, come the usual way.
+constexpr size_t kPrefetchScaleBytes = 512;
+
 template <class Row>
-HWY_INLINE void fetch_ahead(const uint8_t* codes) {
+HWY_INLINE void fetch_ahead(const Row& row, size_t g) {
+  const uint8_t* const codes = row.group(g).codes();
   for (size_t at = 0; at < Row::kGroupBytes; at += kCacheLineBytes)
     __builtin_prefetch(codes + kPrefetchBytes + at, 0, 0);
+  if constexpr (requires { row.scale_codes(g); })
+    __builtin_prefetch(row.scale_codes(g) + kPrefetchScaleBytes, 0, 3);
 }
 
 // sums [kRows][kTokens] gain the products of a group of each row; x [slice][kTokens][lane].
@@ -92,7 +98,7 @@ HWY_INLINE void products_of_rows(const WeightMatrix& w, size_t row, size_t row_s
         return std::array{rows[r + i].group(g)...};
       }
       (std::make_index_sequence<kTogether>());
-      for (const auto& group : groups) fetch_ahead<Row>(group.codes());
+      for (size_t i = 0; i < kTogether; ++i) fetch_ahead(rows[r + i], g);
       add_products<kTogether, kTokens>(groups, x + g * kStep, sums + r);
     }
   }
