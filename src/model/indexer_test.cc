@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <map>
 #include <numeric>
 
 #include "model/sublayer_testing.h"
@@ -36,12 +37,13 @@ class Indexer : public ::testing::Test {
     return std::move(*state);
   }
 
-  std::vector<std::vector<uint32_t>> select(CompressorState& state, size_t begin, size_t count) {
+  std::vector<std::vector<uint32_t>> select(CompressorState& state, size_t begin, size_t count,
+                                            ForwardObserver* observer = nullptr) {
     const auto ids = some_ids(count);
     CompressorState* const one = &state;
-    return select_blocks(bench_.context(), weights_, rope_, 0,
-                         x_.data() + begin * bench_.config().hidden_size,
-                         qr_.data() + begin * bench_.config().q_lora_rank, Batch({ids, begin}), {&one, 1});
+    return select_blocks(
+        bench_.context(), weights_, rope_, 0, x_.data() + begin * bench_.config().hidden_size,
+        qr_.data() + begin * bench_.config().q_lora_rank, Batch({ids, begin, observer}), {&one, 1});
   }
 
   // The page's score of a block for a token, over the keys that the compressor made.
@@ -70,6 +72,36 @@ class Indexer : public ::testing::Test {
   IndexerWeights weights_;
   std::vector<float> x_, qr_;
 };
+
+// Keeps the scores, and has every token look at its oldest blocks.
+class OldestBlocks : public ForwardObserver {
+ public:
+  void revise_blocks(uint32_t, uint64_t position, std::span<const float> scores,
+                     std::span<uint32_t> blocks) override {
+    seen[position].assign(scores.begin(), scores.end());
+    std::iota(blocks.begin(), blocks.end(), 0U);
+  }
+
+  std::map<uint64_t, std::vector<float>> seen;
+};
+
+TEST_F(Indexer, ObserversMayReviseWhatScoresHaveChosen) {
+  CompressorState state = new_state();
+  OldestBlocks observer;
+  const auto selected = select(state, 0, kIndexedTokens, &observer);
+  const size_t most = bench_.config().index_topk;
+  for (size_t t = 0; t < kIndexedTokens; ++t) {
+    const size_t visible = (t + 1) / 4;
+    ASSERT_EQ(observer.seen.contains(t), visible > most) << t;
+    std::vector<uint32_t> oldest(std::min(visible, most));
+    std::iota(oldest.begin(), oldest.end(), 0U);
+    EXPECT_EQ(selected[t], oldest) << t;
+    if (visible <= most) continue;
+    ASSERT_EQ(observer.seen[t].size(), visible);
+    for (size_t block = 0; block < visible; ++block)
+      EXPECT_NEAR(observer.seen[t][block], plain_score(state, t, block), 1e-4) << t << ", " << block;
+  }
+}
 
 TEST_F(Indexer, AllVisibleBlocksWhenThereAreFew) {
   CompressorState state = new_state();

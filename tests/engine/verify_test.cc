@@ -10,6 +10,7 @@
 #include <numeric>
 #include <set>
 
+#include "kernels/simd_target.h"
 #include "reference_files.h"
 
 namespace sluice {
@@ -82,7 +83,7 @@ TEST(FastNumerics, FollowExactOnesInATieOfBlocks) {
     EXPECT_EQ(row.near > 0, row.quantity == "experts" || row.quantity == "index blocks") << row.quantity;
     EXPECT_LE(row.ties, row.near) << row.schedule;
   }
-  EXPECT_GT(report.ties(), 0U);
+  if (!uses_amx()) EXPECT_GT(report.ties(), 0U);  // whose rounding decides as exact numerics do
 }
 
 TEST(ExactNumerics, HaveNoBlocksToFollow) {
