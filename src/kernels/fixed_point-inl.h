@@ -100,8 +100,7 @@ HWY_INLINE FixedPart decode_fixed(const MXFP4Group& group, size_t h) {
   const auto table = hn::LoadDup128(bytes, kTwice);
   const auto nibbles = hn::Set(codes_tag, uint16_t{0x0f0f});
   const auto upper = hn::Set(shorts, static_cast<int16_t>(0xff00));
-  const auto codes =
-      hn::LoadU(codes_tag, reinterpret_cast<const uint16_t*>(group.codes + 4 * kPartLanes * h));
+  const auto codes = hn::BitCast(codes_tag, load_once(group.codes + 4 * kPartLanes * h));
   const auto look_up = [&](auto indices) {
     return hn::BitCast(shorts, hn::TableLookupBytes(table, hn::BitCast(bytes, indices)));
   };
