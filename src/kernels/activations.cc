@@ -55,6 +55,10 @@ size_t Activations::scratch_floats(Numerics numerics, WeightFormat format, size_
   return 0;
 }
 
+size_t Activations::thread_bytes(Numerics numerics) {
+  return numerics == Numerics::kFast && uses_amx() ? amx_thread_bytes() : 0;
+}
+
 Activations::Activations(ThreadPool& pool, Numerics numerics, WeightFormat format, const float* x,
                          size_t tokens, size_t cols, float* scratch)
     : format_(format), x_(x), tokens_(tokens), cols_(cols) {

@@ -134,6 +134,11 @@ TEST(Activations, MeetWeightsThatHaveSomeOfTheirColumns) {
   }
 }
 
+TEST(Activations, KeepSomethingForEachThreadWithTilesOnly) {
+  EXPECT_EQ(Activations::thread_bytes(Numerics::kExact), 0U);
+  EXPECT_EQ(Activations::thread_bytes(Numerics::kFast) > 0, uses_amx());
+}
+
 TEST(Activations, MoreTokensNeedNoLessScratch) {
   for (const Numerics numerics : {Numerics::kExact, Numerics::kFast}) {
     for (const WeightFormat format : {WeightFormat::kBF16, WeightFormat::kFP8, WeightFormat::kMXFP4}) {

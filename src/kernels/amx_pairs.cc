@@ -121,6 +121,9 @@ struct Scratch {
       hwy::AllocateAligned<float>(kTilesAtOnce * kRowsAtOnce * kTileTokens);
 };
 
+constexpr size_t kScratchBytes =
+    2 * kPanelValues * sizeof(uint16_t) + kTilesAtOnce * kRowsAtOnce * kTileTokens * sizeof(float);
+
 // A panel's step of columns.
 struct PanelStep {
   size_t panel;
@@ -369,6 +372,10 @@ bool has_amx() {
   return has;
 }
 
+size_t amx_thread_bytes() {
+  return kScratchBytes;
+}
+
 }  // namespace sluice
 
 #else
@@ -377,6 +384,10 @@ namespace sluice {
 
 bool has_amx() {
   return false;
+}
+
+size_t amx_thread_bytes() {
+  return 0;
 }
 
 void amx_pair_matmul_rows(const WeightMatrix& w, size_t row_begin, size_t row_end, const PairedTokens& x,

@@ -13,6 +13,9 @@ namespace sluice {
 // operating system lets this process use tiles, for which it is asked once.
 bool has_amx();
 
+// What every thread that has multiplied by tiles keeps until it ends.
+size_t amx_thread_bytes();
+
 // As pair_matmul_rows (kernels/bf16_pairs.h). Tile registers are configured and released within a call.
 // REQUIRES has_amx().
 void amx_pair_matmul_rows(const WeightMatrix& w, size_t row_begin, size_t row_end, const PairedTokens& x,
