@@ -161,7 +161,7 @@ CLI::App* add_command(CLI::App& bench, const char* name, const char* what, Bench
         ->check(CLI::Range(4, 1 << 24).description(""))
         ->type_name("N");
     command->add_flag("--no-overlap", options.gathers_experts,
-                      "compute a layer's experts when all are there, not each as it arrives");
+                      "compute a layer's experts when all are there, not as they arrive");
   }
   command
       ->add_option("--route-trace", options.route_trace,

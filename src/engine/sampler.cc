@@ -78,7 +78,7 @@ void Sampler::keep_leading(double wanted, std::vector<uint32_t>& ids) const {
   }
 }
 
-// Few tokens have most of the weight, as a rule: to put the whole vocabulary in order takes ten milliseconds.
+// Few tokens have most of the weight, as a rule, and to put a whole vocabulary in order takes tens of ms.
 std::vector<uint32_t> Sampler::nucleus(std::span<const float> logits) const {
   constexpr size_t kFirst = 64;
   const double wanted = options_.top_p * std::accumulate(weights_.begin(), weights_.end(), 0.0);

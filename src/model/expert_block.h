@@ -1,4 +1,5 @@
-// The expert sublayer: route, ask for the experts, compute each as it arrives, sum in the router's order.
+// The expert sublayer: route, ask for the experts, compute those that are there together, sum in the router's
+// order.
 #pragma once
 
 #include <array>

@@ -54,7 +54,8 @@ class Model {
 
   const ModelConfig& config() const { return parts_.config; }
   Numerics numerics() const { return parts_.numerics; }
-  // Of passes from now on. Not while one runs.
+  // Of passes from now on; not while one runs. REQUIRES those that the model was created with, or exact ones,
+  // for which its workspace has room as well: they take no more than a few tokens' scratch memory.
   void use(Numerics numerics) { parts_.numerics = numerics; }
   RowFormat row_format() const { return parts_.row_format; }
   size_t max_chunk_tokens() const { return max_chunk_tokens_; }
@@ -90,7 +91,7 @@ class Model {
 
   // From now on `script`, which must outlive its use, says which experts are used; null: the routers do.
   void follow(const RouteScript* script) { script_ = script; }
-  // Whether a layer's experts are computed when all of them are there, instead of each as it arrives: to
+  // Whether a layer's experts are computed when all of them are there, instead of as they arrive: to
   // measure what the latter is worth. Sweeps, and stores with too few slots to hold a layer's experts, are as
   // ever.
   void gather_experts(bool gathers) { gathers_experts_ = gathers; }
