@@ -11,6 +11,7 @@
 #include "kernels/matvec.h"
 #include "kernels/packed_tokens.h"
 #include "kernels/simd_target.h"
+#include "kernels/vnni_fixed_point.h"
 
 namespace sluice {
 namespace {
@@ -102,7 +103,9 @@ void Activations::multiply_rows(const WeightMatrix& w, size_t row_begin, size_t 
       amx_pair_matmul_rows(w, row_begin, row_end, *pairs_, first_line, y, y_stride);
     }
   } else if (fixed_ != nullptr && w.format == WeightFormat::kMXFP4) {
-    fixed_matmul_rows(w, row_begin, row_end, fixed_, tokens_, y, y_stride);
+    const bool is_for_vnni = uses_vnni() && tokens_ >= 1 && tokens_ <= kMostVNNITokens;
+    (is_for_vnni ? vnni_fixed_matmul_rows : fixed_matmul_rows)(w, row_begin, row_end, fixed_, tokens_, y,
+                                                               y_stride);
   } else if (takes_packed(w, first_col)) {
     packed_matmul_rows(w, row_begin, row_end, {packed_, tokens_, cols_, first_col}, y, y_stride);
   } else {

@@ -14,9 +14,6 @@
 namespace sluice {
 
 inline constexpr size_t kMXFP4GroupBytes = 64;
-// What one means in the integers of MXFP4 weights: twice the value, in the upper byte of 16 bits.
-inline constexpr float kMXFP4One = 512.0F;
-
 // A group's codes and its four scales' codes; beyond the last column of a row, zeros.
 struct MXFP4Group {
   const uint8_t* codes;

@@ -22,6 +22,9 @@
 
 namespace sluice {
 
+// What one means in the integers of MXFP4 weights: twice the value, in the upper byte of 16 bits.
+inline constexpr float kMXFP4One = 512.0F;
+
 // A group of columns as integers, of a token or of a row of weights.
 struct alignas(64) FixedGroup {
   int16_t values[4][32];  // [k][m]: column 4 m + k, as nibbles come out of words of 16 bits

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "kernels/simd_target.h"
+#include "kernels/vnni_fixed_point.h"
 #include "kernels/weights_testing.h"
 #include "numerics/codec.h"
 
@@ -20,6 +21,13 @@ std::vector<FixedGroup> rounded(const std::vector<float>& x, size_t tokens, size
   std::vector<FixedGroup> fixed(tokens * groups);
   for (size_t t = 0; t < tokens; ++t) round_to_fixed(x.data() + t * cols, cols, fixed.data() + t * groups);
   return fixed;
+}
+
+// Calls `check(name, multiply)` with every kernel that this machine has for so many tokens.
+template <class Check>
+void with_each_kernel(size_t tokens, Check check) {
+  check("portable", fixed_matmul_rows);
+  if (has_vnni() && tokens >= 1 && tokens <= kMostVNNITokens) check("VNNI", vnni_fixed_matmul_rows);
 }
 
 // The definition in fixed_point.h, one step after another. The scales hold 2^-9 for the weights' integers,
@@ -81,9 +89,11 @@ TEST_P(FixedPointShapes, ComputesWhatIsWrittenDownToTheBitForAnyNumberOfTokens) 
       expected[t * kRows + r] = product_as_told(stored.matrix, r, x.data() + t * cols);
   }
   for (const size_t tokens : {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 12, 13, 100}) {
-    std::vector<float> y(tokens * kRows);
-    fixed_matmul_rows(stored.matrix, 0, kRows, fixed.data(), tokens, y.data(), kRows);
-    EXPECT_TRUE(std::equal(y.begin(), y.end(), expected.begin())) << tokens << " tokens";
+    with_each_kernel(tokens, [&](const char* name, auto multiply) {
+      std::vector<float> y(tokens * kRows);
+      multiply(stored.matrix, 0, kRows, fixed.data(), tokens, y.data(), kRows);
+      EXPECT_TRUE(std::equal(y.begin(), y.end(), expected.begin())) << tokens << " tokens, " << name;
+    });
   }
 }
 
@@ -119,14 +129,16 @@ TEST(FixedPoint, RowRangesAndStridesAddressTheSameProducts) {
   constexpr uint32_t kCols = 256;
   const auto stored = random_weights(WeightFormat::kMXFP4, kRows, kCols);
   const auto fixed = rounded(random_tokens(3, kCols), 3, kCols);
-  std::vector<float> packed(3 * kRows);
-  fixed_matmul_rows(stored.matrix, 0, kRows, fixed.data(), 3, packed.data(), kRows);
-  std::vector<float> strided(3 * 100, -1.0F);
-  fixed_matmul_rows(stored.matrix, 5, 22, fixed.data(), 3, strided.data(), 100);
-  for (size_t i = 0; i < strided.size(); ++i) {
-    const bool inside = i % 100 >= 5 && i % 100 < 22;
-    EXPECT_EQ(strided[i], inside ? packed[i / 100 * kRows + i % 100] : -1.0F) << i;
-  }
+  with_each_kernel(3, [&](const char* name, auto multiply) {
+    std::vector<float> packed(3 * kRows);
+    multiply(stored.matrix, 0, kRows, fixed.data(), 3, packed.data(), kRows);
+    std::vector<float> strided(3 * 100, -1.0F);
+    multiply(stored.matrix, 5, 22, fixed.data(), 3, strided.data(), 100);
+    for (size_t i = 0; i < strided.size(); ++i) {
+      const bool inside = i % 100 >= 5 && i % 100 < 22;
+      EXPECT_EQ(strided[i], inside ? packed[i / 100 * kRows + i % 100] : -1.0F) << name << ", " << i;
+    }
+  });
 }
 
 TEST(FixedPoint, ABlockOfZerosOrNextToNothingIsZero) {
@@ -147,12 +159,14 @@ TEST(FixedPoint, InfinityAndNanStayWhatNoNumberIs) {
     for (const size_t place : {0U, 31U, 77U, 127U}) {
       auto x = random_tokens(2, 128);
       x[place] = value;
-      std::vector<float> y(8);
-      fixed_matmul_rows(stored.matrix, 0, 4, rounded(x, 2, 128).data(), 2, y.data(), 4);
-      for (size_t r = 0; r < 4; ++r) {
-        EXPECT_TRUE(std::isnan(y[r])) << place;
-        EXPECT_TRUE(std::isfinite(y[4 + r])) << place;
-      }
+      with_each_kernel(2, [&](const char* name, auto multiply) {
+        std::vector<float> y(8);
+        multiply(stored.matrix, 0, 4, rounded(x, 2, 128).data(), 2, y.data(), 4);
+        for (size_t r = 0; r < 4; ++r) {
+          EXPECT_TRUE(std::isnan(y[r])) << name << ", " << place;
+          EXPECT_TRUE(std::isfinite(y[4 + r])) << name << ", " << place;
+        }
+      });
     }
   }
 }
@@ -169,17 +183,19 @@ TEST(FixedPoint, AScaleThatIsNanStaysInItsRow) {
     }
     for (const size_t tokens : {1U, 2U, 9U}) {
       const auto fixed = rounded(random_tokens(tokens, cols), tokens, cols);
-      std::vector<float> expected(tokens * kRows);
-      std::vector<float> y(tokens * kRows);
-      fixed_matmul_rows(stored.matrix, 0, kRows, fixed.data(), tokens, expected.data(), kRows);
-      fixed_matmul_rows(damaged.matrix, 0, kRows, fixed.data(), tokens, y.data(), kRows);
-      for (size_t i = 0; i < y.size(); ++i) {
-        if (i % kRows % 2 == 0) {
-          EXPECT_EQ(y[i], expected[i]) << cols << " columns, " << i;
-        } else {
-          EXPECT_FALSE(std::isfinite(y[i])) << cols << " columns, " << i;
+      with_each_kernel(tokens, [&](const char* name, auto multiply) {
+        std::vector<float> expected(tokens * kRows);
+        std::vector<float> y(tokens * kRows);
+        multiply(stored.matrix, 0, kRows, fixed.data(), tokens, expected.data(), kRows);
+        multiply(damaged.matrix, 0, kRows, fixed.data(), tokens, y.data(), kRows);
+        for (size_t i = 0; i < y.size(); ++i) {
+          if (i % kRows % 2 == 0) {
+            EXPECT_EQ(y[i], expected[i]) << name << ", " << cols << " columns, " << i;
+          } else {
+            EXPECT_FALSE(std::isfinite(y[i])) << name << ", " << cols << " columns, " << i;
+          }
         }
-      }
+      });
     }
   }
 }
@@ -188,15 +204,17 @@ TEST(FixedPoint, AScaleThatIsNanIsNoNumberAndTheSmallestOneIsExact) {
   StoredWeights stored = random_weights(WeightFormat::kMXFP4, 2, 128);
   stored.scales.assign(stored.scales.size(), std::byte{0});  // 2^-127
   stored.scales[5] = std::byte{255};                         // of the second row
-  const std::vector<float> x(128, 1.0F);
-  std::vector<float> y(2);
-  fixed_matmul_rows(stored.matrix, 0, 2, rounded(x, 1, 128).data(), 1, y.data(), 2);
+  const std::vector<float> x(128, 0x1p60F);
   std::vector<float> row(128);
   decode_row(stored.matrix, 0, row.data());
   double sum = 0;
   for (const float value : row) sum += value;
-  EXPECT_NEAR(std::ldexp(y[0], 100), std::ldexp(sum, 100), 1e-6);
-  EXPECT_FALSE(std::isfinite(y[1]));
+  with_each_kernel(1, [&](const char* name, auto multiply) {
+    std::vector<float> y(2);
+    multiply(stored.matrix, 0, 2, rounded(x, 1, 128).data(), 1, y.data(), 2);
+    EXPECT_FLOAT_EQ(y[0], static_cast<float>(sum * 0x1p60)) << name;
+    EXPECT_FALSE(std::isfinite(y[1])) << name;
+  });
 }
 
 }  // namespace

@@ -7,6 +7,7 @@
 
 #include "hwy/highway.h"
 #include "kernels/amx_pairs.h"
+#include "kernels/vnni_fixed_point.h"
 
 namespace sluice {
 namespace {
@@ -31,6 +32,11 @@ const char* simd_target() {
 
 bool uses_amx() {
   static const bool uses = chosen_cpu() != "avx2" && chosen_cpu() != "avx512" && has_amx();
+  return uses;
+}
+
+bool uses_vnni() {
+  static const bool uses = chosen_cpu() != "avx2" && has_vnni();
   return uses;
 }
 

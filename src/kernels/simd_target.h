@@ -12,6 +12,9 @@ const char* simd_target();
 // Whether fast numerics multiply tiles (kernels/amx_pairs.h).
 bool uses_amx();
 
+// Whether fast numerics multiply by AVX-512 VNNI (kernels/vnni_fixed_point.h).
+bool uses_vnni();
+
 // Whether they multiply and add with one rounding. All that do agree to the bit in every product.
 bool fuses_multiply_and_add();
 
