@@ -9,6 +9,8 @@
 #include <limits>
 #include <utility>
 
+#include "kernels/fetch_ahead.h"
+
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "kernels/fixed_point.cc"
 #include "hwy/foreach_target.h"
@@ -84,9 +86,6 @@ void round_row(const float* x, size_t cols, FixedGroup* groups) {
 
 // ---- one token or a few: a weight is decoded in registers and multiplied at once with every token
 
-// How far ahead weights are fetched, into the first cache alone, since nothing asks for them again
-// (kernels/matvec.cc).
-constexpr size_t kPrefetchBytes = 4096;
 constexpr size_t kFewTokens = 6;
 
 // y[t * y_stride + r] of kRows rows from `row` on; x [kTokens][groups].
@@ -115,9 +114,9 @@ HWY_INLINE void products_of_rows(const WeightMatrix& w, size_t row, const FixedG
     }
   };
   const size_t whole = w.cols / kGroupCols;
+  for (const MXFP4Groups& weights : rows) announce_row(weights.whole(0).codes, whole * kMXFP4GroupBytes);
   for (size_t g = 0; g < whole; ++g) {
-    for (const MXFP4Groups& row_weights : rows)
-      __builtin_prefetch(row_weights.whole(g).codes + kPrefetchBytes, 0, 0);
+    for (const MXFP4Groups& weights : rows) fetch_ahead(weights.whole(g).codes, kMXFP4GroupBytes);
     add([&](size_t r) HWY_ATTR { return rows[r].whole(g); }, g);
   }
   if (const size_t rest_blocks = w.cols / kMXFP4BlockSize % kBlocksPerGroup; rest_blocks > 0) {

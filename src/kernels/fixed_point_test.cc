@@ -141,6 +141,30 @@ TEST(FixedPoint, RowRangesAndStridesAddressTheSameProducts) {
   });
 }
 
+// A slot has an expert's parts wherever they were in their file.
+TEST(FixedPoint, CodesMayBeginAtAnyAddress) {
+  constexpr uint32_t kRows = 5;
+  for (const uint32_t cols : {64U, 128U, 672U, 1024U}) {
+    const StoredWeights stored = random_weights(WeightFormat::kMXFP4, kRows, cols);
+    for (const size_t tokens : {1U, 3U}) {
+      const auto fixed = rounded(random_tokens(tokens, cols), tokens, cols);
+      std::vector<float> expected(tokens * kRows);
+      fixed_matmul_rows(stored.matrix, 0, kRows, fixed.data(), tokens, expected.data(), kRows);
+      for (const size_t offset : {0U, 1U, 8U, 40U, 63U}) {
+        std::vector<std::byte> moved(offset + stored.values.size());
+        std::copy(stored.values.begin(), stored.values.end(), moved.begin() + static_cast<ptrdiff_t>(offset));
+        WeightMatrix matrix = stored.matrix;
+        matrix.values = moved.data() + offset;
+        with_each_kernel(tokens, [&](const char* name, auto multiply) {
+          std::vector<float> y(tokens * kRows);
+          multiply(matrix, 0, kRows, fixed.data(), tokens, y.data(), kRows);
+          EXPECT_EQ(y, expected) << name << ", " << cols << " columns, " << offset;
+        });
+      }
+    }
+  }
+}
+
 TEST(FixedPoint, ABlockOfZerosOrNextToNothingIsZero) {
   const auto stored = random_weights(WeightFormat::kMXFP4, 4, 64);
   for (const float value : {0.0F, -0.0F, 0x1p-149F, 0x1p-101F}) {

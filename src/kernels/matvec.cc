@@ -7,6 +7,8 @@
 #include <type_traits>
 #include <utility>
 
+#include "kernels/fetch_ahead.h"
+
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "kernels/matvec.cc"
 #include "hwy/foreach_target.h"
@@ -36,19 +38,12 @@ constexpr size_t rows_together(size_t rows, size_t tokens) {
   return tokens == 1 && kTileTokens == 6 ? rows : 1;
 }
 
-// How far ahead weights are fetched. Into the first cache alone, since nothing asks for them again: on the
-// way through the others they would take the place of what is, and arrive later.
-constexpr size_t kPrefetchBytes = 4096;
-constexpr size_t kCacheLineBytes = 64;
-
 // MXFP4's scales, of which a line serves sixteen groups, come the usual way.
 constexpr size_t kPrefetchScaleBytes = 512;
 
 template <class Row>
-HWY_INLINE void fetch_ahead(const Row& row, size_t g) {
-  const uint8_t* const codes = row.group(g).codes();
-  for (size_t at = 0; at < Row::kGroupBytes; at += kCacheLineBytes)
-    __builtin_prefetch(codes + kPrefetchBytes + at, 0, 0);
+HWY_INLINE void fetch_row_ahead(const Row& row, size_t g) {
+  fetch_ahead(row.group(g).codes(), Row::kGroupBytes);
   if constexpr (requires { row.scale_codes(g); })
     __builtin_prefetch(row.scale_codes(g) + kPrefetchScaleBytes, 0, 3);
 }
@@ -92,13 +87,14 @@ HWY_INLINE void products_of_rows(const WeightMatrix& w, size_t row, size_t row_s
     }
   }
   const size_t whole_groups = w.cols / kGroupCols;
+  for (const Row& r : rows) announce_row(r.group(0).codes(), whole_groups * Row::kGroupBytes);
   for (size_t g = 0; g < whole_groups; ++g) {
     for (size_t r = 0; r < kRows; r += kTogether) {
       const auto groups = [&]<size_t... i>(std::index_sequence<i...>) {
         return std::array{rows[r + i].group(g)...};
       }
       (std::make_index_sequence<kTogether>());
-      for (size_t i = 0; i < kTogether; ++i) fetch_ahead(rows[r + i], g);
+      for (size_t i = 0; i < kTogether; ++i) fetch_row_ahead(rows[r + i], g);
       add_products<kTogether, kTokens>(groups, x + g * kStep, sums + r);
     }
   }

@@ -9,7 +9,8 @@
 
 namespace sluice {
 
-// Whether this processor has these instructions.
+// Whether this processor has these instructions, and the permutations of bytes (VBMI) that go with them from
+// Ice Lake and Zen 4 on.
 bool has_vnni();
 
 // How many tokens' sums have room in registers beside what decodes weights. More are no faster this way:

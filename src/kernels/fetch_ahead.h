@@ -1,0 +1,31 @@
+// Fetching weights ahead of products that take each of them once, in the order of addresses.
+#pragma once
+
+#include <hwy/base.h>
+
+#include <cstddef>
+#include <cstdint>
+
+namespace sluice {
+
+inline constexpr size_t kCacheLineBytes = 64;
+
+// For every `bytes` that are multiplied next: what lies 4 KB further on is fetched into the first cache
+// alone. Nothing asks for it again, and on the way through the others it would take the place of what is
+// asked for, and arrive later.
+HWY_INLINE void fetch_ahead(const uint8_t* weights, size_t bytes) {
+  constexpr size_t kAheadBytes = 4096;
+  for (size_t at = 0; at < bytes; at += kCacheLineBytes) __builtin_prefetch(weights + at + kAheadBytes, 0, 0);
+}
+
+// At the beginning of every row: of what lies 16 KB further on, one line of every 2 KB is fetched into the
+// second cache. That tells the processor's own prefetchers to bring the lines behind it too. They take no
+// notice of what fetch_ahead asks for, and without them one core has too few requests under way
+// (docs/performance.md).
+HWY_INLINE void announce_row(const uint8_t* weights, size_t bytes) {
+  constexpr size_t kAheadBytes = 16384;
+  constexpr size_t kStepBytes = 2048;
+  for (size_t at = 0; at < bytes; at += kStepBytes) __builtin_prefetch(weights + at + kAheadBytes, 0, 2);
+}
+
+}  // namespace sluice
