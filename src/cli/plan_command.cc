@@ -153,6 +153,7 @@ Command add_plan_command(CLI::App& app) {
   add_model_option(*command, options->model);
   add_streaming_options(*command, options->model);
   add_sequence_options(*command, options->model);
+  add_numerics_option(*command, options->model);
   add_request_options(*command, options->model);
   command->add_option("--memory", options->memory, "plan for SIZE instead of what this machine has left")
       ->type_name("SIZE");

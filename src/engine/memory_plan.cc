@@ -9,7 +9,6 @@
 #include "engine/stepper.h"
 #include "experts/open_store.h"
 #include "experts/slot_layout.h"
-#include "kernels/activations.h"
 #include "model/model.h"
 
 namespace sluice {
@@ -47,7 +46,7 @@ uint64_t program_bytes(const EngineOptions& options, const EngineSizes& sizes, c
   const uint64_t expert_tensors = uint64_t{catalog.expert_count()} * catalog.parts_per_expert();
   return kCodeBytes + expert_tensors * kTensorNotesBytes + config.vocab_size * kVocabularyNotesBytes +
          (sizes.threads + options.read_threads) * kThreadBytes +
-         sizes.threads * Activations::thread_bytes(options.numerics);
+         sizes.threads * Model::thread_bytes(config, options.numerics);
 }
 
 uint64_t slots_of(const CacheSize& cache, const MemoryPlan& plan) {

@@ -56,8 +56,10 @@ size_t Activations::scratch_floats(Numerics numerics, WeightFormat format, size_
   return 0;
 }
 
-size_t Activations::thread_bytes(Numerics numerics) {
-  return numerics == Numerics::kFast && uses_amx() ? amx_thread_bytes() : 0;
+size_t Activations::thread_bytes(Numerics numerics, size_t cols) {
+  const size_t exact_bytes = matmul_thread_bytes(cols);
+  if (numerics == Numerics::kExact) return exact_bytes;
+  return exact_bytes + (uses_amx() ? amx_thread_bytes() : fixed_thread_bytes());
 }
 
 Activations::Activations(ThreadPool& pool, Numerics numerics, WeightFormat format, const float* x,

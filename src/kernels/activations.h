@@ -24,8 +24,8 @@ class Activations {
   // What the constructor needs of scratch memory, aligned to 64 bytes; no less for more tokens.
   static size_t scratch_floats(Numerics numerics, WeightFormat format, size_t tokens, size_t cols);
 
-  // What every thread that multiplies keeps besides, until it ends.
-  static size_t thread_bytes(Numerics numerics);
+  // What every thread that multiplies keeps besides, until it ends: for many tokens of up to `cols` columns.
+  static size_t thread_bytes(Numerics numerics, size_t cols);
 
   // x [tokens, cols] and `scratch` must outlive this. Rounding is shared out over the pool.
   Activations(ThreadPool& pool, Numerics numerics, WeightFormat format, const float* x, size_t tokens,

@@ -134,9 +134,15 @@ TEST(Activations, MeetWeightsThatHaveSomeOfTheirColumns) {
   }
 }
 
-TEST(Activations, KeepSomethingForEachThreadWithTilesOnly) {
-  EXPECT_EQ(Activations::thread_bytes(Numerics::kExact), 0U);
-  EXPECT_EQ(Activations::thread_bytes(Numerics::kFast) > 0, uses_amx());
+TEST(Activations, KeepForEachThreadWhatItsNumericsAndTheColumnsAskFor) {
+  for (const size_t cols : {64U, 4096U, 16384U}) {
+    EXPECT_GT(Activations::thread_bytes(Numerics::kFast, cols),
+              Activations::thread_bytes(Numerics::kExact, cols));
+  }
+  EXPECT_GT(Activations::thread_bytes(Numerics::kExact, 4096), 96 * 4096 * sizeof(float));
+  // Beyond 8192 columns fewer tokens are packed at once.
+  EXPECT_EQ(Activations::thread_bytes(Numerics::kExact, 16384),
+            Activations::thread_bytes(Numerics::kExact, 8192));
 }
 
 TEST(Activations, MoreTokensNeedNoLessScratch) {

@@ -1,7 +1,5 @@
 #include "kernels/fixed_point.h"
 
-#include <hwy/aligned_allocator.h>
-
 #include <algorithm>
 #include <array>
 #include <bit>
@@ -10,6 +8,7 @@
 #include <utility>
 
 #include "kernels/fetch_ahead.h"
+#include "kernels/thread_scratch.h"
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "kernels/fixed_point.cc"
@@ -154,6 +153,12 @@ constexpr size_t kStepGroups = 4;    // between storing sums: 20 KB of weights a
 constexpr size_t kDecodedRows = 16;  // that share a tile's tokens while these are in L1
 constexpr size_t kBatchTokens = 96;  // at most, so that sums stay small
 
+constexpr size_t kPanelsFloats = kDecodedRows * kStepGroups * sizeof(FixedGroup) / sizeof(float);
+
+constexpr size_t sums_floats(size_t tokens) {
+  return kDecodedRows * tokens * kDotLanes;
+}
+
 // Groups [begin, end) of a row; beyond the last column there are zeros.
 void decode_groups(const WeightMatrix& w, size_t row, size_t begin, size_t end, FixedGroup* groups) {
   const MXFP4Groups weights(w, row);
@@ -204,20 +209,21 @@ Tile tile_of(size_t tokens, std::index_sequence<kCounts...>) {
 // Up to kDecodedRows rows times a batch of tokens.
 class RowBlock {
  public:
-  RowBlock(const FixedGroup* x, size_t tokens, size_t groups)
+  // `scratch`: kPanelsFloats + sums_floats(tokens).
+  RowBlock(const FixedGroup* x, size_t tokens, size_t groups, float* scratch)
       : x_(x),
         tokens_(tokens),
         groups_(groups),
-        panels_(hwy::AllocateAligned<FixedGroup>(kDecodedRows * kStepGroups)),
-        sums_(hwy::AllocateAligned<float>(kDecodedRows * tokens * kDotLanes)) {}
+        panels_(reinterpret_cast<FixedGroup*>(scratch)),
+        sums_(scratch + kPanelsFloats) {}
 
   void multiply(const WeightMatrix& w, size_t row, size_t rows, float* y, size_t y_stride) {
-    std::fill_n(sums_.get(), kDecodedRows * tokens_ * kDotLanes, 0.0F);
+    std::fill_n(sums_, sums_floats(tokens_), 0.0F);
     for (size_t begin = 0; begin < groups_; begin += kStepGroups) {
       const size_t end = std::min(groups_, begin + kStepGroups);
       // Beyond the last row that row again, whose sums nobody reads.
       for (size_t r = 0; r < rows + rows % kTileRows; ++r)
-        decode_groups(w, row + std::min(r, rows - 1), begin, end, panels_.get() + r * kStepGroups);
+        decode_groups(w, row + std::min(r, rows - 1), begin, end, panels_ + r * kStepGroups);
       for (size_t t = 0; t < tokens_; t += kTileTokens) add_step(rows, t, begin, end);
     }
     for (size_t t = 0; t < tokens_; t += kTileTokens) store(rows, t, y, y_stride);
@@ -227,13 +233,13 @@ class RowBlock {
   size_t count_at(size_t t) const { return std::min(kTileTokens, tokens_ - t); }
   // [kTileRows][count_at(t)][lane]
   float* sums_of(size_t t, size_t r) const {
-    return sums_.get() + (t * kDecodedRows + r * count_at(t)) * kDotLanes;
+    return sums_ + (t * kDecodedRows + r * count_at(t)) * kDotLanes;
   }
 
   void add_step(size_t rows, size_t t, size_t begin, size_t end) {
     const Tile tile = tile_of(count_at(t), std::make_index_sequence<kTileTokens>());
     for (size_t r = 0; r < rows; r += kTileRows)
-      tile(panels_.get() + r * kStepGroups, x_ + t * groups_ + begin, groups_, end - begin, sums_of(t, r));
+      tile(panels_ + r * kStepGroups, x_ + t * groups_ + begin, groups_, end - begin, sums_of(t, r));
   }
 
   void store(size_t rows, size_t first, float* y, size_t y_stride) const {
@@ -251,8 +257,8 @@ class RowBlock {
   const FixedGroup* x_;
   size_t tokens_;
   size_t groups_;
-  hwy::AlignedFreeUniquePtr<FixedGroup[]> panels_;
-  hwy::AlignedFreeUniquePtr<float[]> sums_;
+  FixedGroup* panels_;
+  float* sums_;
 };
 
 void product_of_tokens(const WeightMatrix& w, size_t row_begin, size_t row_end, const FixedGroup* x,
@@ -262,11 +268,17 @@ void product_of_tokens(const WeightMatrix& w, size_t row_begin, size_t row_end, 
     return;
   }
   const size_t groups = groups_of(w.cols);
+  thread_local ThreadScratch scratch;
   for (size_t first = 0; first < tokens; first += kBatchTokens) {
-    RowBlock block(x + first * groups, std::min(kBatchTokens, tokens - first), groups);
+    const size_t count = std::min(kBatchTokens, tokens - first);
+    RowBlock block(x + first * groups, count, groups, scratch.floats(kPanelsFloats + sums_floats(count)));
     for (size_t row = row_begin; row < row_end; row += kDecodedRows)
       block.multiply(w, row, std::min(kDecodedRows, row_end - row), y + first * y_stride + row, y_stride);
   }
+}
+
+size_t thread_bytes() {
+  return (kPanelsFloats + sums_floats(kBatchTokens)) * sizeof(float);
 }
 
 }  // namespace
@@ -278,6 +290,7 @@ namespace sluice {
 
 HWY_EXPORT(round_row);
 HWY_EXPORT(product_of_tokens);
+HWY_EXPORT(thread_bytes);
 
 void round_to_fixed(const float* x, size_t cols, FixedGroup* groups) {
   HWY_DYNAMIC_DISPATCH(round_row)(x, cols, groups);
@@ -286,6 +299,10 @@ void round_to_fixed(const float* x, size_t cols, FixedGroup* groups) {
 void fixed_matmul_rows(const WeightMatrix& w, size_t row_begin, size_t row_end, const FixedGroup* x,
                        size_t tokens, float* y, size_t y_stride) {
   HWY_DYNAMIC_DISPATCH(product_of_tokens)(w, row_begin, row_end, x, tokens, y, y_stride);
+}
+
+size_t fixed_thread_bytes() {
+  return HWY_DYNAMIC_DISPATCH(thread_bytes)();
 }
 
 }  // namespace sluice

@@ -41,4 +41,7 @@ void round_to_fixed(const float* x, size_t cols, FixedGroup* groups);
 void fixed_matmul_rows(const WeightMatrix& w, size_t row_begin, size_t row_end, const FixedGroup* x,
                        size_t tokens, float* y, size_t y_stride);
 
+// What every thread that has multiplied many tokens keeps until it ends.
+size_t fixed_thread_bytes();
+
 }  // namespace sluice

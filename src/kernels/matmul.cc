@@ -9,6 +9,7 @@
 #include "kernels/packed_tokens.h"
 #include "kernels/share_rows.h"
 #include "kernels/simd_target.h"
+#include "kernels/thread_scratch.h"
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "kernels/matmul.cc"
@@ -31,6 +32,16 @@ struct alignas(64) DecodedGroup {
   float scales[kTileRows][kDotLanes];
 };
 using Panel = DecodedGroup[kStepGroups];
+
+constexpr size_t kPanelsFloats = kDecodedRows / kTileRows * sizeof(Panel) / sizeof(float);
+
+constexpr size_t sums_floats(size_t tokens) {
+  return kDecodedRows * tokens * kDotLanes;
+}
+
+size_t block_floats(size_t tokens) {
+  return kPanelsFloats + sums_floats(tokens);
+}
 
 // Groups [begin, end) of up to kTileRows rows. Beyond the last row there is that row again, whose sums nobody
 // reads.
@@ -106,15 +117,13 @@ AddPanel add_panel_of(size_t tokens, std::index_sequence<kCounts...>) {
 // Up to kDecodedRows rows: a step of columns is decoded once and multiplied with every token.
 class RowBlock {
  public:
-  explicit RowBlock(const PackedTokens& x)
-      : x_(x),
-        panels_(hwy::AllocateAligned<Panel>(kDecodedRows / kTileRows)),
-        sums_floats_(kDecodedRows * x.tokens * kDotLanes),
-        sums_(hwy::AllocateAligned<float>(sums_floats_)) {}
+  // `scratch`: block_floats(x.tokens).
+  RowBlock(const PackedTokens& x, float* scratch)
+      : x_(x), panels_(reinterpret_cast<Panel*>(scratch)), sums_(scratch + kPanelsFloats) {}
 
   template <class Row>
   void multiply(const WeightMatrix& w, size_t row, size_t rows, float* y, size_t y_stride) {
-    std::fill_n(sums_.get(), sums_floats_, 0.0F);
+    std::fill_n(sums_, sums_floats(x_.tokens), 0.0F);
     const size_t groups = groups_of(w.cols);
     for (size_t begin = 0; begin < groups; begin += kStepGroups) {
       const size_t end = std::min(groups, begin + kStepGroups);
@@ -129,8 +138,7 @@ class RowBlock {
 
  private:
   float* sums_of(size_t tile, size_t r) const {
-    return sums_.get() +
-           (tile * kTileTokens * kDecodedRows + r * tokens_of_tile(x_.tokens, tile)) * kDotLanes;
+    return sums_ + (tile * kTileTokens * kDecodedRows + r * tokens_of_tile(x_.tokens, tile)) * kDotLanes;
   }
 
   template <bool kHasScales>
@@ -156,14 +164,14 @@ class RowBlock {
   }
 
   const PackedTokens& x_;
-  hwy::AlignedFreeUniquePtr<Panel[]> panels_;
-  size_t sums_floats_;
-  hwy::AlignedFreeUniquePtr<float[]> sums_;
+  Panel* panels_;
+  float* sums_;
 };
 
 void products_of_many_tokens(const WeightMatrix& w, size_t row_begin, size_t row_end, const PackedTokens& x,
                              float* y, size_t y_stride) {
-  RowBlock block(x);
+  thread_local ThreadScratch scratch;
+  RowBlock block(x, scratch.floats(block_floats(x.tokens)));
   with_row_type(w.format, [&]<class Row> {
     for (size_t row = row_begin; row < row_end; row += kDecodedRows) {
       block.template multiply<Row>(w, row, std::min(kDecodedRows, row_end - row), y + row, y_stride);
@@ -179,6 +187,7 @@ HWY_AFTER_NAMESPACE();
 namespace sluice {
 
 HWY_EXPORT(products_of_many_tokens);
+HWY_EXPORT(block_floats);
 
 namespace {
 
@@ -190,7 +199,14 @@ namespace {
 constexpr uint64_t kTaskBytes = 256 << 10;
 // Of many tokens' product so many rows that packing the tokens is little work beside them.
 constexpr size_t kRowsPerTaskOfManyTokens = 128;
-constexpr size_t kPackedTokens = 96;  // at once, so that what is packed stays small
+// At once, so that what is packed stays small: 96 tokens of up to 8192 columns, fewer of more.
+constexpr size_t kPackedTokens = 96;
+constexpr size_t kPackedFloats = kPackedTokens * 8192;
+
+size_t most_packed_tokens(size_t cols) {
+  const size_t tokens = kPackedFloats / std::max<size_t>(1, packed_floats(1, cols));
+  return std::clamp<size_t>(tokens, 1, kPackedTokens);
+}
 
 }  // namespace
 
@@ -207,13 +223,20 @@ void packed_matmul_rows(const WeightMatrix& w, size_t row_begin, size_t row_end,
 void matmul_rows(const WeightMatrix& w, size_t row_begin, size_t row_end, const float* x, size_t x_stride,
                  size_t tokens, float* y, size_t y_stride) {
   if (tokens == 0) return;
-  const size_t most_tokens = std::min(tokens, kPackedTokens);
-  const auto packed = hwy::AllocateAligned<float>(packed_floats(most_tokens, w.cols));
-  for (size_t first = 0; first < tokens; first += kPackedTokens) {
-    const size_t count = std::min(kPackedTokens, tokens - first);
-    pack_tokens(w.format, x + first * x_stride, x_stride, count, w.cols, packed.get());
-    packed_matmul_rows(w, row_begin, row_end, {packed.get(), count, w.cols}, y + first * y_stride, y_stride);
+  const size_t most_tokens = std::min(tokens, most_packed_tokens(w.cols));
+  thread_local ThreadScratch scratch;
+  float* const packed = scratch.floats(packed_floats(most_tokens, w.cols));
+  for (size_t first = 0; first < tokens; first += most_tokens) {
+    const size_t count = std::min(most_tokens, tokens - first);
+    pack_tokens(w.format, x + first * x_stride, x_stride, count, w.cols, packed);
+    packed_matmul_rows(w, row_begin, row_end, {packed, count, w.cols}, y + first * y_stride, y_stride);
   }
+}
+
+size_t matmul_thread_bytes(size_t cols) {
+  const size_t most_floats = std::max(kPackedFloats, packed_floats(1, cols));
+  const size_t floats = std::min(packed_floats(kPackedTokens, cols), most_floats);
+  return (floats + HWY_DYNAMIC_DISPATCH(block_floats)(kPackedTokens)) * sizeof(float);
 }
 
 bool packs_once(size_t tokens) {

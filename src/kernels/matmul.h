@@ -20,6 +20,9 @@ namespace sluice {
 void matmul_rows(const WeightMatrix& w, size_t row_begin, size_t row_end, const float* x, size_t x_stride,
                  size_t tokens, float* y, size_t y_stride);
 
+// What every thread that has called matmul_rows with up to so many columns keeps until it ends.
+size_t matmul_thread_bytes(size_t cols);
+
 // The same of tokens that are packed for w's format.
 void packed_matmul_rows(const WeightMatrix& w, size_t row_begin, size_t row_end, const PackedTokens& x,
                         float* y, size_t y_stride);

@@ -95,6 +95,15 @@ uint64_t Model::workspace_bytes(const ModelConfig& config, size_t max_chunk_toke
   return (floats + widest_row + kArrays * 16) * sizeof(float);
 }
 
+uint64_t Model::thread_bytes(const ModelConfig& config, Numerics numerics) {
+  const uint64_t heads_width = uint64_t{config.num_attention_heads} * config.head_dim;
+  const uint64_t widest_input =
+      std::max({uint64_t{config.hc_mult} * config.hidden_size, 2 * uint64_t{config.hidden_size},
+                uint64_t{config.q_lora_rank}, heads_width / config.o_groups,
+                uint64_t{config.o_groups} * config.o_lora_rank, uint64_t{config.moe_intermediate_size}});
+  return Activations::thread_bytes(numerics, widest_input);
+}
+
 ForwardContext Model::context(ForwardObserver* parts) {
   return {parts_.config, *parts_.pool, workspace_, parts, script_, parts_.numerics, gathers_experts_};
 }

@@ -68,6 +68,8 @@ class Model {
   std::vector<LayerStateShape> mtp_state_shape() const { return mtp_state_shape(config(), row_format()); }
   // Upper bound of the scratch memory of a forward pass, on this machine.
   static uint64_t workspace_bytes(const ModelConfig& config, size_t max_chunk_tokens, Numerics numerics);
+  // And of what every thread of the pool keeps besides (Activations::thread_bytes).
+  static uint64_t thread_bytes(const ModelConfig& config, Numerics numerics);
 
   // One pass over the layers for all `chunks`, of different sequences: streams [ids of all, hc, D] of the
   // last layer, chunk after chunk. Every layer's weights, and the union of its experts, are gone through

@@ -19,12 +19,13 @@ GROUP_BYTES = 8 << 20
 
 class Plans(ProgramTest):
     def test_it_is_the_plan_of_a_run(self):
-        options = ("--cache", "25%", "--context", 1000)
-        plan = self.json_of("plan", "--json", "--no-measure", *options)["memory_plan"]
-        run = self.json_of("run", "--json", "-n", 1, *options, "Once")["memory_plan"]
-        for plan_of in (plan, run):
-            plan_of.pop("available_bytes")
-        self.assertEqual(plan, run)
+        for numerics in ("exact", "fast"):
+            options = ("--cache", "25%", "--context", 1000, "--numerics", numerics)
+            plan = self.json_of("plan", "--json", "--no-measure", *options)["memory_plan"]
+            run = self.json_of("run", "--json", "-n", 1, *options, "Once")["memory_plan"]
+            for plan_of in (plan, run):
+                plan_of.pop("available_bytes")
+            self.assertEqual(plan, run)
 
     def test_rows_of_sixteen_bits_halve_the_context(self):
         def context_bytes(*options):
@@ -92,9 +93,9 @@ class KeepsThePlan(ProgramTest):
     def test_of_a_checkpoint_of_a_few_hundred_megabytes(self):
         model = self.folder / "model"
         self.text_of("synth", model, "--width", "small", "--layers", 4)
-        for cache in ("5%", "30%"):
-            with self.subTest(cache):
-                self.check("-m", model, "--context", 900, "--cache", cache)
+        for options in (("--cache", "5%"), ("--cache", "30%"), ("--cache", "5%", "--threads", 16)):
+            with self.subTest(options):
+                self.check("-m", model, "--context", 900, *options)
 
     def test_of_many_tensors_and_a_released_vocabulary(self):
         model = self.folder / "model"
