@@ -113,7 +113,9 @@ HWY_INLINE void products_of_rows(const WeightMatrix& w, size_t row, const FixedG
     }
   };
   const size_t whole = w.cols / kGroupCols;
-  for (const MXFP4Groups& weights : rows) announce_row(weights.whole(0).codes, whole * kMXFP4GroupBytes);
+  if (whole > 0) {
+    for (const MXFP4Groups& weights : rows) announce_row(weights.whole(0).codes, whole * kMXFP4GroupBytes);
+  }
   for (size_t g = 0; g < whole; ++g) {
     for (const MXFP4Groups& weights : rows) fetch_ahead(weights.whole(g).codes, kMXFP4GroupBytes);
     add([&](size_t r) HWY_ATTR { return rows[r].whole(g); }, g);

@@ -87,7 +87,9 @@ HWY_INLINE void products_of_rows(const WeightMatrix& w, size_t row, size_t row_s
     }
   }
   const size_t whole_groups = w.cols / kGroupCols;
-  for (const Row& r : rows) announce_row(r.group(0).codes(), whole_groups * Row::kGroupBytes);
+  if (whole_groups > 0) {  // otherwise there is no whole group to ask for its codes
+    for (const Row& r : rows) announce_row(r.group(0).codes(), whole_groups * Row::kGroupBytes);
+  }
   for (size_t g = 0; g < whole_groups; ++g) {
     for (size_t r = 0; r < kRows; r += kTogether) {
       const auto groups = [&]<size_t... i>(std::index_sequence<i...>) {
