@@ -196,8 +196,8 @@ namespace {
 
 // Of a few tokens' product, what a thread takes at once, at least: memory is read faster in long pieces,
 // whose beginnings nobody announced (fetch_ahead.h). Four layers of DeepSeek-V4-Flash's width made 47
-// tokens/s with 256 KB, 51 with 512 and 53 with 1 MB.
-constexpr uint64_t kTaskBytes = 1 << 20;
+// tokens/s with 256 KB, 52 with 512 KB and 53 with 1 MB; but a Xeon lost 8 % with the last.
+constexpr uint64_t kTaskBytes = 512 << 10;
 // Of many tokens' product so many rows that packing the tokens is little work beside them.
 constexpr size_t kRowsPerTaskOfManyTokens = 128;
 // At once, so that what is packed stays small: 96 tokens of up to 8192 columns, fewer of more.
