@@ -14,6 +14,7 @@
 namespace sluice {
 
 inline constexpr size_t kMXFP4GroupBytes = 64;
+
 // A group's codes and its four scales' codes; beyond the last column of a row, zeros.
 struct MXFP4Group {
   const uint8_t* codes;
