@@ -98,12 +98,7 @@ void Activations::multiply_rows(const WeightMatrix& w, size_t row_begin, size_t 
                                 size_t y_stride, size_t first_col) const {
   if (takes_pairs(w, first_col)) {
     const size_t first_line = first_col / pairs_->columns().count();
-    // From two tokens on tiles are faster, and memory the same.
-    if (tokens_ == 1) {
-      avx512_pair_matvec_rows(w, row_begin, row_end, *pairs_, first_line, y);
-    } else {
-      amx_pair_matmul_rows(w, row_begin, row_end, *pairs_, first_line, y, y_stride);
-    }
+    amx_pair_matmul_rows(w, row_begin, row_end, *pairs_, first_line, y, y_stride);
   } else if (fixed_ != nullptr && w.format == WeightFormat::kMXFP4) {
     const bool is_for_vnni = uses_vnni() && tokens_ >= 1 && tokens_ <= kMostVNNITokens;
     (is_for_vnni ? vnni_fixed_matmul_rows : fixed_matmul_rows)(w, row_begin, row_end, fixed_, tokens_, y,
@@ -118,12 +113,12 @@ void Activations::multiply_rows(const WeightMatrix& w, size_t row_begin, size_t 
 size_t Activations::rows_per_task(const WeightMatrix& w, size_t threads) const {
   const size_t rows = sluice::rows_per_task(w, tokens_, threads);
   if (!takes_pairs(w, 0) || rows >= w.rows) return rows;
-  // What tiles take at once, and so many rows that each fetch of x from L3 serves them.
-  constexpr size_t kRows = 64;
-  constexpr size_t kMostRows = 512;
+  // A panel of tiles, or of many tokens' product so many that each fetch of x from L3 serves them.
+  constexpr size_t kPanelRows = 64;
+  constexpr size_t kRowsOfManyTokens = 512;
   const size_t share = (w.rows + threads - 1) / threads;
-  const size_t most = tokens_ <= kTileTokens ? kRows : kMostRows;
-  return std::min((share + kRows - 1) / kRows * kRows, most);
+  const size_t most = tokens_ <= kTileTokens ? kPanelRows : kRowsOfManyTokens;
+  return std::min((share + kPanelRows - 1) / kPanelRows * kPanelRows, most);
 }
 
 RowShare Activations::share_of(const WeightMatrix& w, size_t rows, size_t threads) const {

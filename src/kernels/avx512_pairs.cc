@@ -31,151 +31,6 @@ inline __m512i second_of(__m512i pairs) {
   return _mm512_and_si512(pairs, _mm512_set1_epi32(static_cast<int>(0xffff0000U)));
 }
 
-// A line of a cache of each of 16 rows, so that each is fetched once: piece p has bytes 16 p ... 16 p + 15 of
-// row 4 L + i in the L-th quarter of its i-th vector.
-struct Lines {
-  alignas(64) uint8_t pieces[4][4][64];
-
-  // The rows begin `offsets` bytes behind `base`; there are `bytes` of each.
-  void load(const uint8_t* base, const uint32_t* offsets, size_t bytes) {
-    const __mmask64 mask = line_mask(bytes);
-    for (size_t i = 0; i < 4; ++i) {
-      const __m512i a = _mm512_maskz_loadu_epi8(mask, base + offsets[i]);
-      const __m512i b = _mm512_maskz_loadu_epi8(mask, base + offsets[4 + i]);
-      const __m512i c = _mm512_maskz_loadu_epi8(mask, base + offsets[8 + i]);
-      const __m512i d = _mm512_maskz_loadu_epi8(mask, base + offsets[12 + i]);
-      const __m512i ab_lower = _mm512_shuffle_i32x4(a, b, 0x44);
-      const __m512i ab_upper = _mm512_shuffle_i32x4(a, b, 0xee);
-      const __m512i cd_lower = _mm512_shuffle_i32x4(c, d, 0x44);
-      const __m512i cd_upper = _mm512_shuffle_i32x4(c, d, 0xee);
-      _mm512_store_si512(pieces[0][i], _mm512_shuffle_i32x4(ab_lower, cd_lower, 0x88));
-      _mm512_store_si512(pieces[1][i], _mm512_shuffle_i32x4(ab_lower, cd_lower, 0xdd));
-      _mm512_store_si512(pieces[2][i], _mm512_shuffle_i32x4(ab_upper, cd_upper, 0x88));
-      _mm512_store_si512(pieces[3][i], _mm512_shuffle_i32x4(ab_upper, cd_upper, 0xdd));
-    }
-  }
-};
-
-// A piece of 16 rows -> words[d]: in lane r the row's d-th four bytes.
-struct FourWords {
-  __m512i words[4];
-
-  explicit FourWords(const uint8_t (&piece)[4][64]) {
-    const __m512i a = _mm512_load_si512(piece[0]);
-    const __m512i b = _mm512_load_si512(piece[1]);
-    const __m512i c = _mm512_load_si512(piece[2]);
-    const __m512i d = _mm512_load_si512(piece[3]);
-    const __m512i ab_lower = _mm512_unpacklo_epi32(a, b);
-    const __m512i ab_upper = _mm512_unpackhi_epi32(a, b);
-    const __m512i cd_lower = _mm512_unpacklo_epi32(c, d);
-    const __m512i cd_upper = _mm512_unpackhi_epi32(c, d);
-    words[0] = _mm512_unpacklo_epi64(ab_lower, cd_lower);
-    words[1] = _mm512_unpackhi_epi64(ab_lower, cd_lower);
-    words[2] = _mm512_unpacklo_epi64(ab_upper, cd_upper);
-    words[3] = _mm512_unpackhi_epi64(ab_upper, cd_upper);
-  }
-};
-
-// A line's activations in float32, of a format with kBlocks blocks.
-template <size_t kBlocks>
-struct WideLine {
-  alignas(64) float first[kBlocks][2][16];  // hi, lo
-  alignas(64) float second[kBlocks][2][16];
-};
-
-// [lines] from `first_line` on.
-template <size_t kBlocks>
-hwy::AlignedFreeUniquePtr<WideLine<kBlocks>[]> widened(const PairedTokens& x, size_t first_line,
-                                                       size_t lines) {
-  auto wide = hwy::AllocateAligned<WideLine<kBlocks>>(lines);
-  for (size_t l = 0; l < lines; ++l) {
-    const uint16_t* at = x.line(0, first_line + l);
-    for (size_t b = 0; b < kBlocks; ++b) {
-      for (size_t plane = 0; plane < 2; ++plane, at += kPairBlockCols) {
-        const __m512i pairs = _mm512_loadu_si512(at);
-        _mm512_store_si512(wide[l].first[b][plane], first_of(pairs));
-        _mm512_store_si512(wide[l].second[b][plane], second_of(pairs));
-      }
-    }
-  }
-  return wide;
-}
-
-// What sums have gained when a line is over.
-template <size_t kBlocks>
-struct LineSums {
-  __m512 first[kBlocks][2];  // with hi, with lo
-  __m512 second[kBlocks][2];
-
-  HWY_INLINE LineSums() {
-    for (size_t b = 0; b < kBlocks; ++b)
-      first[b][0] = first[b][1] = second[b][0] = second[b][1] = _mm512_setzero_ps();
-  }
-
-  HWY_INLINE void add(const WideLine<kBlocks>& x, size_t b, size_t m, __m512i pairs) {
-    const __m512 one = _mm512_castsi512_ps(first_of(pairs));
-    const __m512 other = _mm512_castsi512_ps(second_of(pairs));
-    for (size_t plane = 0; plane < 2; ++plane) {
-      first[b][plane] = _mm512_fmadd_ps(one, _mm512_set1_ps(x.first[b][plane][m]), first[b][plane]);
-      second[b][plane] = _mm512_fmadd_ps(other, _mm512_set1_ps(x.second[b][plane][m]), second[b][plane]);
-    }
-  }
-
-  HWY_INLINE __m512 added_to(__m512 sums) const {
-    for (size_t b = 0; b < kBlocks; ++b) {
-      for (size_t plane = 0; plane < 2; ++plane)
-        sums = _mm512_add_ps(sums, _mm512_add_ps(first[b][plane], second[b][plane]));
-    }
-    return sums;
-  }
-};
-
-constexpr size_t kAheadBytes = 8192;  // how far ahead rows are fetched, at least
-
-// y[r] of up to 16 rows from `row` on; x [lines]. False if the decoder met NaN.
-template <class Decoder>
-bool multiply_group(const WeightMatrix& w, size_t row, size_t rows, const WideLine<Decoder::kLineBlocks>* x,
-                    float* y) {
-  alignas(64) uint32_t offsets[kGroupRows];
-  find_rows<Decoder>(w, rows, kGroupRows, offsets);
-  Decoder decoder(w, row);
-  const uint8_t* const codes = codes_of_row<Decoder>(w, row);
-  const size_t row_bytes = row_bytes_of<Decoder>(w);
-  const size_t ahead_bytes = std::max(kGroupRows * row_bytes, kAheadBytes);
-  __m512 sums = _mm512_setzero_ps();
-  Lines lines;
-  for (size_t begin = 0; begin < row_bytes; begin += kLineBytes, ++x) {
-    lines.load(codes + begin, offsets, row_bytes - begin);
-    for (const uint32_t offset : offsets)
-      _mm_prefetch(reinterpret_cast<const char*>(codes + begin + offset + ahead_bytes), _MM_HINT_T0);
-    const __m512i scales = decoder.line_scales(offsets, 0, begin / kLineBytes);
-    LineSums<Decoder::kLineBlocks> line;
-    for (size_t quarter = 0; quarter < 4; ++quarter) {
-      const FourWords words(lines.pieces[quarter]);
-      const __m512i quarter_scales = decoder.by_rows(scales, quarter);
-      for (size_t i = 0; i < 4; ++i) {
-        decoder.decode(words.words[i], quarter_scales,
-                       [&](size_t b, __m512i pairs) { line.add(*x, b, 4 * quarter + i, pairs); });
-      }
-    }
-    sums = line.added_to(sums);
-  }
-  const auto mask = static_cast<__mmask16>((1U << rows) - 1);
-  _mm512_mask_storeu_ps(y + row, mask, sums);
-  return !decoder.has_met_nan();
-}
-
-template <class Decoder>
-bool multiply_rows(const WeightMatrix& w, size_t row_begin, size_t row_end, const PairedTokens& x,
-                   size_t first_line, float* y) {
-  const size_t lines = (row_bytes_of<Decoder>(w) + kLineBytes - 1) / kLineBytes;
-  const auto wide = widened<Decoder::kLineBlocks>(x, first_line, lines);
-  bool is_right = true;
-  for (size_t row = row_begin; row < row_end; row += kGroupRows)
-    is_right &= multiply_group<Decoder>(w, row, std::min(kGroupRows, row_end - row), wide.get(), y);
-  return is_right;
-}
-
 // Transposes 4 x 4 values in each quarter of four vectors: of the i-th vector, value j of a quarter becomes
 // value i of that quarter in the j-th one.
 HWY_INLINE void transpose_quarters(__m512 (&v)[4]) {
@@ -277,15 +132,6 @@ void avx512_pair_tokens(const float* x, size_t x_stride, const PairedTokens& pai
   }
 }
 
-void avx512_pair_matvec_rows(const WeightMatrix& w, size_t row_begin, size_t row_end, const PairedTokens& x,
-                             size_t first_line, float* y) {
-  if (row_begin >= row_end) return;
-  const bool is_right = are_scales_usual(w, row_begin, row_end) && with_decoder(w.format, [&]<class Decoder> {
-                          return multiply_rows<Decoder>(w, row_begin, row_end, x, first_line, y);
-                        });
-  if (!is_right) pair_matmul_rows(w, row_begin, row_end, x, first_line, y, w.rows);
-}
-
 }  // namespace sluice
 HWY_POP_ATTRIBUTES
 
@@ -310,11 +156,6 @@ bool has_avx512_bf16() {
 void avx512_pair_tokens(const float* x, size_t x_stride, const PairedTokens& pairs, size_t tile, size_t begin,
                         size_t end) {
   pair_tokens(x, x_stride, pairs, tile, begin, end);
-}
-
-void avx512_pair_matvec_rows(const WeightMatrix& w, size_t row_begin, size_t row_end, const PairedTokens& x,
-                             size_t first_line, float* y) {
-  pair_matmul_rows(w, row_begin, row_end, x, first_line, y, w.rows);
 }
 
 }  // namespace sluice

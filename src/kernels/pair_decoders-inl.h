@@ -20,7 +20,8 @@ HWY_PUSH_ATTRIBUTES(SLUICE_PAIR_TARGET)
 namespace sluice {
 namespace {
 
-inline constexpr size_t kGroupRows = 16;  // in the lanes of a vector, and in a tile
+inline constexpr size_t kGroupRows = 16;                            // in the lanes of a vector, and in a tile
+inline constexpr size_t kTileValues = kGroupRows * kPairBlockCols;  // bf16 values of a tile of weights: 1 KB
 inline constexpr size_t kLineBytes = 64;
 
 // Transposes 16 x 16 words of 32 bits.
@@ -54,11 +55,9 @@ HWY_INLINE void transpose(__m512i (&rows)[16]) {
 constexpr uint8_t kLowestScale = 96;
 constexpr uint8_t kHighestScale = 240;
 
-// Each decodes 64 bytes of codes at a time, which are a row's line, or four bytes of a line in each of
-// sixteen rows: calls sink(b, pairs of block b), and those pairs are where the codes were.
-//
-// Scales of a line come for sixteen rows at once, one word each; by_columns() and by_rows() make of them what
-// decode() takes.
+// Each decodes a row's line at a time to the row of its blocks' tiles, which lie one behind the other. Scales
+// of a line come for sixteen rows at once, a word of 64 bits each, of which spread() makes what decode()
+// takes.
 
 class MXFP4Decoder {
  public:
@@ -75,9 +74,46 @@ class MXFP4Decoder {
     }
   }
 
-  // Of the sixteen rows at `offsets`, `first` rows behind the first one: four scales a row.
-  __m512i line_scales(const uint32_t* offsets, size_t /*first*/, size_t line) const {
-    const size_t b = line * kLineBlocks;
+  // Of the sixteen rows at `offsets`, `first` rows behind the first one: of each the four words that are
+  // subtracted from its blocks.
+  void line_scales(const uint32_t* offsets, size_t /*first*/, size_t line, uint64_t* scales) const {
+    const __m512i codes = line_codes(offsets, line * kLineBlocks);
+    _mm512_store_si512(scales, subtracted(_mm512_castsi512_si256(codes)));
+    _mm512_store_si512(scales + kGroupRows / 2, subtracted(_mm512_extracti64x4_epi64(codes, 1)));
+  }
+
+  // For a row's line, each quarter of which has a scale of its own.
+  HWY_INLINE static __m512i spread(uint64_t row_scales) {
+    const __m512i quarters =
+        _mm512_set_epi64(kFirst + 3 * kEach, kFirst + 3 * kEach, kFirst + 2 * kEach, kFirst + 2 * kEach,
+                         kFirst + kEach, kFirst + kEach, kFirst, kFirst);
+    return _mm512_shuffle_epi8(_mm512_set1_epi64(static_cast<int64_t>(row_scales)), quarters);
+  }
+
+  HWY_INLINE void decode(__m512i z, __m512i less, uint16_t* tiles) {
+    const __m512i values = _mm512_load_si512(table_);
+    const auto pairs = [&](__m512i nibbles) {
+      return _mm512_subs_epu16(_mm512_permutexvar_epi16(nibbles, values), less);
+    };
+    _mm512_store_si512(tiles, pairs(z));
+    _mm512_store_si512(tiles + kTileValues, pairs(_mm512_srli_epi16(z, 4)));
+    _mm512_store_si512(tiles + 2 * kTileValues, pairs(_mm512_srli_epi16(z, 8)));
+    _mm512_store_si512(tiles + 3 * kTileValues, pairs(_mm512_srli_epi16(z, 12)));
+  }
+
+  static bool has_met_nan() { return false; }  // there is none
+
+ private:
+  static constexpr size_t kBlockBytes = 16;
+  // Magnitudes are looked up with a scale of 2^(kBase - 127). For a smaller one something is subtracted from
+  // the exponent, and that saturates, so that zero stays zero.
+  static constexpr int kBase = 252;
+  // Of a shuffle of bytes: every word is the first one, and what there is to add for the next.
+  static constexpr int64_t kFirst = 0x0100010001000100;
+  static constexpr int64_t kEach = 0x0202020202020202;
+
+  // Of the blocks from b on, of each row one byte a block.
+  __m512i line_codes(const uint32_t* offsets, size_t b) const {
     if (b + kLineBlocks <= blocks_)
       return _mm512_i32gather_epi32(_mm512_srli_epi32(_mm512_load_si512(offsets), 4), scales_ + b, 1);
     alignas(64) std::array<uint32_t, kGroupRows> codes{};
@@ -88,47 +124,8 @@ class MXFP4Decoder {
     return _mm512_load_si512(codes.data());
   }
 
-  // For a row's line: each quarter has a scale of its own.
-  HWY_INLINE static __m512i by_columns(uint32_t row_scales) {
-    const __m512i quarters =
-        _mm512_set_epi64(kZeroExtended + 3 * kEach, kZeroExtended + 3 * kEach, kZeroExtended + 2 * kEach,
-                         kZeroExtended + 2 * kEach, kZeroExtended + kEach, kZeroExtended + kEach,
-                         kZeroExtended, kZeroExtended);
-    return subtracted(_mm512_shuffle_epi8(_mm512_set1_epi32(static_cast<int>(row_scales)), quarters));
-  }
-
-  // For words 4 quarter ... 4 quarter + 3 of sixteen rows.
-  HWY_INLINE static __m512i by_rows(__m512i line_scales, size_t quarter) {
-    const __m512i code = _mm512_and_si512(_mm512_srli_epi32(line_scales, static_cast<unsigned>(8 * quarter)),
-                                          _mm512_set1_epi32(0xff));
-    return subtracted(_mm512_or_si512(code, _mm512_slli_epi32(code, 16)));
-  }
-
-  template <class Sink>
-  HWY_INLINE void decode(__m512i z, __m512i less, const Sink& sink) {
-    const __m512i values = _mm512_load_si512(table_);
-    const auto pairs = [&](__m512i nibbles) {
-      return _mm512_subs_epu16(_mm512_permutexvar_epi16(nibbles, values), less);
-    };
-    sink(0, pairs(z));
-    sink(1, pairs(_mm512_srli_epi16(z, 4)));
-    sink(2, pairs(_mm512_srli_epi16(z, 8)));
-    sink(3, pairs(_mm512_srli_epi16(z, 12)));
-  }
-
-  static bool has_met_nan() { return false; }  // there is none
-
- private:
-  static constexpr size_t kBlockBytes = 16;
-  // Magnitudes are looked up with a scale of 2^(kBase - 127). For a smaller one something is subtracted from
-  // the exponent, and that saturates, so that zero stays zero.
-  static constexpr int kBase = 252;
-  // Of a shuffle of bytes: words get the first byte of a quarter, or that plus kEach.
-  static constexpr int64_t kZeroExtended = static_cast<int64_t>(0x8000800080008000);
-  static constexpr int64_t kEach = 0x0001000100010001;
-
-  HWY_INLINE static __m512i subtracted(__m512i codes) {
-    return _mm512_slli_epi16(_mm512_sub_epi16(_mm512_set1_epi16(kBase), codes), 7);
+  static __m512i subtracted(__m256i codes) {
+    return _mm512_slli_epi16(_mm512_sub_epi16(_mm512_set1_epi16(kBase), _mm512_cvtepu8_epi16(codes)), 7);
   }
 
   alignas(64) uint16_t table_[32];  // sixteen values, twice
@@ -149,37 +146,34 @@ class FP8Decoder {
       table_[i] = float_to_bf16(std::ldexp(static_cast<float>(i % 8), kBase - 127 - 9));
   }
 
-  // Twice the scale as what is added.
-  __m512i line_scales(const uint32_t* /*offsets*/, size_t first, size_t line) const {
+  // Four times what is added.
+  void line_scales(const uint32_t* /*offsets*/, size_t first, size_t line, uint64_t* scales) const {
     const size_t row = row_ + first;
     const size_t boundary = (row / kFP8BlockSize + 1) * kFP8BlockSize;
     const uint8_t* at =
         scales_ + row / kFP8BlockSize * scale_cols_ + line * kLineBlocks * kPairBlockCols / kFP8BlockSize;
-    const __m512i added = added_for(*at);
-    if (boundary >= std::min(row + kGroupRows, rows_)) return added;
-    const auto below = static_cast<__mmask16>(0xffffU << (boundary - row));
-    return _mm512_mask_mov_epi32(added, below, added_for(at[scale_cols_]));
+    std::fill_n(scales, kGroupRows, added_for(at[0]));
+    if (boundary < std::min(row + kGroupRows, rows_))
+      std::fill(scales + (boundary - row), scales + kGroupRows, added_for(at[scale_cols_]));
   }
 
-  HWY_INLINE static __m512i by_columns(uint32_t row_scales) {
-    return _mm512_set1_epi32(static_cast<int>(row_scales));
+  HWY_INLINE static __m512i spread(uint64_t row_scales) {
+    return _mm512_set1_epi64(static_cast<int64_t>(row_scales));
   }
-  HWY_INLINE static __m512i by_rows(__m512i line_scales, size_t /*quarter*/) { return line_scales; }
 
   // Exponent and mantissa of a normal number are a bf16's once the difference of the exponents' biases and
   // the scale are added. Of trained weights one in thousands is no such number.
-  template <class Sink>
-  HWY_INLINE void decode(__m512i z, __m512i added, const Sink& sink) {
+  HWY_INLINE void decode(__m512i z, __m512i added, uint16_t* tiles) {
     const __m512i even = _mm512_slli_epi16(z, 8);
     if (HWY_LIKELY(are_normal(z))) {
-      sink(0, _mm512_add_epi16(moved(even), added));
-      sink(1, _mm512_add_epi16(moved(z), added));
+      _mm512_store_si512(tiles, _mm512_add_epi16(moved(even), added));
+      _mm512_store_si512(tiles + kTileValues, _mm512_add_epi16(moved(z), added));
       return;
     }
     has_met_nan_ |= _mm512_cmpeq_epi8_mask(_mm512_or_si512(z, _mm512_set1_epi8(static_cast<char>(0x80))),
                                            _mm512_set1_epi8(static_cast<char>(0xff)));
-    sink(0, any(even, z, added));
-    sink(1, any(z, _mm512_srli_epi16(z, 8), added));
+    _mm512_store_si512(tiles, any(even, z, added));
+    _mm512_store_si512(tiles + kTileValues, any(z, _mm512_srli_epi16(z, 8), added));
   }
 
   bool has_met_nan() const { return has_met_nan_ != 0; }
@@ -190,8 +184,8 @@ class FP8Decoder {
   // subtracted from the exponent, which saturates, so that zero stays zero.
   static constexpr int kBase = 247;
 
-  static __m512i added_for(uint8_t code) {
-    return _mm512_set1_epi16(static_cast<int16_t>((code - kBias) << 7));
+  static uint64_t added_for(uint8_t code) {
+    return static_cast<uint16_t>((code - kBias) << 7) * uint64_t{0x0001000100010001};
   }
 
   // Whether no code has the exponent zero or means NaN. Codes without their signs are doubled.
