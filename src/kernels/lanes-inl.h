@@ -461,7 +461,11 @@ class MXFP4Row {
     const uint8_t* codes() const { return codes_; }
 
     HWY_INLINE void part(size_t h, Floats (&slices)[kSlices]) const {
-      const auto words = load_once(codes_ + 4 * kPartLanes * h);
+      decode(load_once(codes_ + 4 * kPartLanes * h), slices);
+    }
+
+    // A part's codes.
+    static HWY_INLINE void decode(Words words, Floats (&slices)[kSlices]) {
 #if HWY_TARGET <= HWY_AVX3
       look_up(words.raw, slices);
       look_up(_mm512_srli_epi16(words.raw, 4), slices + 1);

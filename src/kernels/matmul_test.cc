@@ -1,6 +1,8 @@
 #include "kernels/matmul.h"
 
 #include <gtest/gtest.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <array>
@@ -65,6 +67,82 @@ TEST_P(MatmulFormats, BitsDoNotDependOnTokensThreadsOrPlace) {
   std::vector<float> again(kTokens * kRows);
   matmul(four, elsewhere, x.data(), kTokens, again.data());
   EXPECT_EQ(again, together);
+}
+
+// A slot has an expert's parts wherever they were in their file.
+TEST_P(MatmulFormats, OneTokensWeightsMayBeginAtAnyAddress) {
+  constexpr uint32_t kRows = 5;
+  for (const uint32_t cols : {32U, 128U, 512U, 672U, 1024U}) {
+    const StoredWeights stored = random_weights(GetParam(), kRows, cols);
+    const auto x = random_tokens(1, cols);
+    std::vector<float> expected(kRows);
+    matmul_rows(stored.matrix, 0, kRows, x.data(), cols, 1, expected.data(), kRows);
+    for (const size_t offset : {1U, 8U, 40U, 63U}) {
+      std::vector<std::byte> moved(offset + stored.values.size());
+      std::copy(stored.values.begin(), stored.values.end(), moved.begin() + static_cast<ptrdiff_t>(offset));
+      WeightMatrix matrix = stored.matrix;
+      matrix.values = moved.data() + offset;
+      std::vector<float> y(kRows);
+      matmul_rows(matrix, 0, 2, x.data(), cols, 1, y.data(), kRows);
+      matmul_rows(matrix, 2, kRows, x.data(), cols, 1, y.data(), kRows);
+      EXPECT_EQ(y, expected) << cols << " columns, " << offset;
+    }
+  }
+}
+
+// They may be the first and the last that a process is allowed to read.
+TEST_P(MatmulFormats, ReadsNoPageThatWeightsAreNotIn) {
+  const auto page_bytes = static_cast<size_t>(sysconf(_SC_PAGESIZE));
+  const size_t room_bytes = 4 * page_bytes;
+  void* const pages = mmap(nullptr, page_bytes + room_bytes + page_bytes, PROT_READ | PROT_WRITE,
+                           MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  ASSERT_NE(pages, MAP_FAILED);
+  std::byte* const room = static_cast<std::byte*>(pages) + page_bytes;
+  ASSERT_EQ(mprotect(pages, page_bytes, PROT_NONE), 0);
+  ASSERT_EQ(mprotect(room + room_bytes, page_bytes, PROT_NONE), 0);
+  constexpr uint32_t kRows = 3;
+  for (const uint32_t cols : {32U, 128U, 288U, 512U, 1024U}) {
+    const StoredWeights stored = random_weights(GetParam(), kRows, cols);
+    for (const size_t tokens : {1U, 2U, 9U}) {
+      const auto x = random_tokens(tokens, cols);
+      std::vector<float> expected(tokens * kRows);
+      matmul_rows(stored.matrix, 0, kRows, x.data(), cols, tokens, expected.data(), kRows);
+      for (std::byte* const place : {room, room + room_bytes - stored.values.size()}) {
+        std::copy(stored.values.begin(), stored.values.end(), place);
+        WeightMatrix matrix = stored.matrix;
+        matrix.values = place;
+        std::vector<float> y(tokens * kRows);
+        matmul_rows(matrix, 0, kRows, x.data(), cols, tokens, y.data(), kRows);
+        EXPECT_EQ(y, expected) << tokens << " tokens, " << cols << " columns";
+      }
+    }
+  }
+  munmap(pages, page_bytes + room_bytes + page_bytes);
+}
+
+// A row that does not fill its last group is followed by the next row's codes and scales.
+TEST(Matmul, AScaleThatIsNanStaysInItsRow) {
+  constexpr uint32_t kRows = 6;
+  for (const uint32_t cols : {32U, 96U, 160U, 608U}) {
+    const StoredWeights stored = random_weights(WeightFormat::kMXFP4, kRows, cols);
+    StoredWeights damaged = random_weights(WeightFormat::kMXFP4, kRows, cols);
+    const size_t blocks = cols / 32;
+    for (const size_t row : {1U, 3U, 5U}) std::fill_n(&damaged.scales[row * blocks], blocks, std::byte{255});
+    for (const size_t tokens : {1U, 2U, 9U}) {
+      const auto x = random_tokens(tokens, cols);
+      std::vector<float> expected(tokens * kRows);
+      std::vector<float> y(tokens * kRows);
+      matmul_rows(stored.matrix, 0, kRows, x.data(), cols, tokens, expected.data(), kRows);
+      matmul_rows(damaged.matrix, 0, kRows, x.data(), cols, tokens, y.data(), kRows);
+      for (size_t i = 0; i < y.size(); ++i) {
+        if (i % kRows % 2 == 0) {
+          EXPECT_EQ(y[i], expected[i]) << tokens << " tokens, " << cols << " columns, " << i;
+        } else {
+          EXPECT_FALSE(std::isfinite(y[i])) << tokens << " tokens, " << cols << " columns, " << i;
+        }
+      }
+    }
+  }
 }
 
 // Some counts are multiplied in registers, others by way of panels; every row at the end of a group too.

@@ -1,4 +1,4 @@
-// Also for processors that look bytes up among 128 (lanes-inl.h).
+// Also for processors that look bytes up among 128 (lanes-inl.h, mxfp4_rows.h).
 #define HWY_WANT_AVX3_DL
 
 #include "kernels/matvec.h"
@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "kernels/fetch_ahead.h"
+#include "kernels/mxfp4_rows.h"
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "kernels/matvec.cc"
@@ -125,6 +126,56 @@ void products_of_tile(const WeightMatrix& w, size_t row_begin, size_t row_end, c
   for (size_t row = row_begin + kRows * steps; row < row_end; ++row)
     products_of_rows<Row, 1, kTokens>(w, row, 1, x, y + row, y_stride);
 }
+
+#if HWY_TARGET <= HWY_AVX3_DL
+
+// A group of MXFP4 whose codes are at hand.
+class LoadedGroup {
+ public:
+  HWY_INLINE LoadedGroup(__m512i codes, __m512 scales) : codes_{codes}, scales_{scales} {}
+  HWY_INLINE void part(size_t, Floats (&slices)[kSlices]) const { MXFP4Row::Group::decode(codes_, slices); }
+  HWY_INLINE Floats scale(size_t) const { return scales_; }
+
+ private:
+  Words codes_;
+  Floats scales_;
+};
+
+// `sum` gains one token's products of `count` groups.
+HWY_INLINE void add_groups(const MXFP4Groups& groups, size_t count, const float* x,
+                           Floats (&sum)[1][kParts]) {
+  const auto add = [&]<size_t... i>(std::index_sequence<i...>) {
+    ((i < count ? add_products<1, 1>(std::array{LoadedGroup(groups.codes[i], groups.scales<i>())},
+                                     x + i * kGroupCols, &sum)
+                : void()),
+     ...);
+  };
+  add(std::make_index_sequence<MXFP4Groups::kMost>());
+}
+
+// Rows one after the other, whatever their address is.
+template <>
+void products_of_tile<MXFP4Row, 1>(const WeightMatrix& w, size_t row_begin, size_t row_end, const float* x,
+                                   float* y, size_t) {
+  if (row_begin == row_end) return;
+  const size_t blocks = w.cols / kMXFP4BlockSize;
+  const size_t whole_groups = blocks / MXFP4Groups::kMostBlocks * MXFP4Groups::kMost;
+  const size_t rest_blocks = blocks % MXFP4Groups::kMostBlocks;
+  MXFP4Rows rows(w, row_begin, row_end);
+  for (size_t row = row_begin; row < row_end; ++row) {
+    rows.begin_row();
+    Floats sum[1][kParts] = {{hn::Zero(FloatTag())}};
+    for (size_t g = 0; g < whole_groups; g += MXFP4Groups::kMost)
+      add_groups(rows.next_groups(), MXFP4Groups::kMost, x + g * kGroupCols, sum);
+    if (rest_blocks > 0) {
+      add_groups(rows.rest_of_row(rest_blocks), MXFP4Groups::count_of(rest_blocks),
+                 x + whole_groups * kGroupCols, sum);
+    }
+    y[row] = sum_of_lanes(sum[0]);
+  }
+}
+
+#endif
 
 using Products = void (*)(const WeightMatrix&, size_t, size_t, const float*, float*, size_t);
 
