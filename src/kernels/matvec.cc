@@ -153,7 +153,8 @@ HWY_INLINE void add_groups(const MXFP4Groups& groups, size_t count, const float*
   add(std::make_index_sequence<MXFP4Groups::kMost>());
 }
 
-// Rows one after the other, whatever their address is.
+// Rows one after the other. A row's lanes are added up behind the next row's products: a machine does not
+// look far enough ahead to begin those meanwhile.
 template <>
 void products_of_tile<MXFP4Row, 1>(const WeightMatrix& w, size_t row_begin, size_t row_end, const float* x,
                                    float* y, size_t) {
@@ -162,6 +163,7 @@ void products_of_tile<MXFP4Row, 1>(const WeightMatrix& w, size_t row_begin, size
   const size_t whole_groups = blocks / MXFP4Groups::kMostBlocks * MXFP4Groups::kMost;
   const size_t rest_blocks = blocks % MXFP4Groups::kMostBlocks;
   MXFP4Rows rows(w, row_begin, row_end);
+  Floats last_sum[kParts];
   for (size_t row = row_begin; row < row_end; ++row) {
     rows.begin_row();
     Floats sum[1][kParts] = {{hn::Zero(FloatTag())}};
@@ -171,8 +173,10 @@ void products_of_tile<MXFP4Row, 1>(const WeightMatrix& w, size_t row_begin, size
       add_groups(rows.rest_of_row(rest_blocks), MXFP4Groups::count_of(rest_blocks),
                  x + whole_groups * kGroupCols, sum);
     }
-    y[row] = sum_of_lanes(sum[0]);
+    if (row > row_begin) y[row - 1] = sum_of_lanes(last_sum);
+    last_sum[0] = sum[0][0];
   }
+  y[row_end - 1] = sum_of_lanes(last_sum);
 }
 
 #endif

@@ -65,7 +65,7 @@ class MXFP4Groups {
 
 // In a slot codes lie as they did in their file, at any address, and a load from two lines of the cache asks
 // for both, which takes up to a third of the speed. So each line is loaded once, and two neighbours make a
-// group; and it is loaded well before its use, since what was fetched ahead is not always there yet.
+// group; and it is loaded four groups before its use, since what was fetched ahead is not always there yet.
 class MXFP4Rows {
  public:
   // Rows [begin, end), of which there is one at least.
