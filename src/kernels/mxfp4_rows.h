@@ -11,7 +11,6 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
-#include <utility>
 
 #include "kernels/fetch_ahead.h"
 #include "kernels/groups.h"
@@ -93,7 +92,7 @@ class MXFP4Rows {
       groups.codes[i] = _mm512_permutex2var_epi8(lines_[i], bytes_, lines_[i + 1]);
     lines_[0] = lines_[MXFP4Groups::kMost];
     line_ += MXFP4Groups::kMost * kCacheLineBytes;
-    load_behind_first(std::make_index_sequence<MXFP4Groups::kMost>());
+    load_behind_first();
     return groups;
   }
 
@@ -132,12 +131,19 @@ class MXFP4Rows {
     const __m512i offset = _mm512_set1_epi8(static_cast<char>(offset_of(codes)));
     bytes_ = _mm512_add_epi8(_mm512_load_si512(kAscending.data()), offset);
     lines_[0] = load(line_);
-    load_behind_first(std::make_index_sequence<MXFP4Groups::kMost>());
+    load_behind_first();
   }
 
-  template <size_t... i>
-  HWY_INLINE void load_behind_first(std::index_sequence<i...>) {
-    ((lines_[i + 1] = load(std::min(line_ + (i + 1) * kCacheLineBytes, last_line_))), ...);
+  // The lines that the next groups lie in, or where there are too few groups any, which nobody uses.
+  HWY_INLINE void load_behind_first() {
+    static_assert(MXFP4Groups::kMost == 4);
+    const bool follow = line_ + 3 * kCacheLineBytes <= last_line_;
+    const uint8_t* const first = follow ? line_ : last_line_;
+    const size_t step = follow ? kCacheLineBytes : 0;
+    lines_[1] = load(first + step);
+    lines_[2] = load(first + 2 * step);
+    lines_[3] = load(first + 3 * step);
+    lines_[4] = load(std::min(line_ + 4 * kCacheLineBytes, last_line_));
   }
 
   // A line that has some of the codes, whatever else is in it, since no memory begins or ends within one. By
