@@ -37,7 +37,7 @@ void make_bytes(const MakeWords& make, uint64_t offset_bytes, std::span<std::byt
 
 // The makers. The mean squares are those of the decoded values before scales.
 MakeWords mxfp4_codes(RandomWords random);  // all 16 codes alike
-MakeWords fp8_codes(RandomWords random);    // magnitudes below 2, either sign
+MakeWords fp8_codes(RandomWords random);    // magnitudes from 1/8 to 2, either sign
 // E8M0 scales that give a product over `cols` codes with inputs of unit variance about the variance gain²:
 // half of them the power of two below what is right, half of them the one above.
 MakeWords mxfp4_scales(RandomWords random, uint64_t cols, float gain);

@@ -226,8 +226,8 @@ using MXFP4Row = ScalarRow<WeightFormat::kMXFP4>;
 
 #else
 
-// A vector of codes, which the compiler is not to load again for its second use: two loads of a line that was
-// fetched past the other caches are far slower than one (MXFP4 on Zen 5: 14 GB/s instead of 23).
+// A vector of codes, which the compiler is not to load again for its second use: two loads of a line that is
+// still on its way are far slower than one (MXFP4 on Zen 5: 14 GB/s instead of 23).
 HWY_INLINE Words load_once(const uint8_t* codes) {
   const WordTag words;
   const hn::Repartition<uint8_t, WordTag> bytes;
