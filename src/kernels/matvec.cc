@@ -44,7 +44,7 @@ constexpr size_t kPrefetchScaleBytes = 512;
 
 template <class Row>
 HWY_INLINE void fetch_row_ahead(const Row& row, size_t g) {
-  fetch_ahead(row.group(g).codes(), Row::kGroupBytes);
+  fetch_ahead(row.group(g).codes(), Row::kGroupBytes, kFetchAheadBytes / rows_at_once<Row>(1));
   if constexpr (requires { row.scale_codes(g); })
     __builtin_prefetch(row.scale_codes(g) + kPrefetchScaleBytes, 0, 3);
 }
