@@ -191,6 +191,17 @@ TEST_P(PairKernels, RangesOfRowsAndLinesAddressTheSameProducts) {
   EXPECT_TRUE(same_bits_but_for_nan(found, expected));
 }
 
+// Tiles have rows behind these, to which no scales belong.
+TEST_P(PairKernels, TakeNoScalesFromBehindTheLast) {
+  const auto stored = random_weights(format(), 120, 128, 1);
+  const Paired x(random_tokens(tokens(), 128), tokens(), 128, format());
+  std::vector<float> expected(tokens() * 120);
+  auto found = expected;
+  pair_matmul_rows(stored.matrix, 117, 120, x.view, 0, expected.data(), 120);
+  amx_pair_matmul_rows(stored.matrix, 117, 120, x.view, 0, found.data(), 120);
+  EXPECT_TRUE(same_bits_but_for_nan(found, expected));
+}
+
 // Each row has one code, or one with every other one, so that a row's line has such as are looked up, or has
 // none, or both.
 TEST_P(PairKernels, KnowEveryCode) {

@@ -148,7 +148,7 @@ class FP8Decoder {
 
   // Four times what is added.
   void line_scales(const uint32_t* /*offsets*/, size_t first, size_t line, uint64_t* scales) const {
-    const size_t row = row_ + first;
+    const size_t row = std::min(row_ + first, rows_ - 1);  // behind the last row there is none
     const size_t boundary = (row / kFP8BlockSize + 1) * kFP8BlockSize;
     const uint8_t* at =
         scales_ + row / kFP8BlockSize * scale_cols_ + line * kLineBlocks * kPairBlockCols / kFP8BlockSize;
