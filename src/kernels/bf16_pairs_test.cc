@@ -160,10 +160,10 @@ class PairKernels : public testing::TestWithParam<std::tuple<WeightFormat, size_
     return y;
   }
 };
-// Up to a tile of tokens, which are multiplied in a way of their own, and more.
+// Up to a tile of tokens, which are multiplied in a way of their own, and more than are taken at once.
 INSTANTIATE_TEST_SUITE_P(Every, PairKernels,
                          testing::Combine(testing::Values(WeightFormat::kFP8, WeightFormat::kMXFP4),
-                                          testing::Values(1, 7, 16, 17, 47, 140)),
+                                          testing::Values(1, 16, 140)),
                          [](const auto& tested) {
                            return std::string(weight_format_name(std::get<0>(tested.param))) + "_" +
                                   std::to_string(std::get<1>(tested.param));
