@@ -5,6 +5,7 @@
 
 #include "kernels/amx_pairs.h"
 #include "kernels/avx512_pairs.h"
+#include "kernels/byte_pairs.h"
 #include "kernels/fixed_point.h"
 #include "kernels/groups.h"
 #include "kernels/matmul.h"
@@ -19,14 +20,15 @@ namespace {
 constexpr size_t kTokensPerTask = 8;
 constexpr size_t kLinesPerTask = 16;  // of a tile of tokens
 
-enum class Form : uint8_t { kAsTheyAre, kFixedPoint, kPairs };
+enum class Form : uint8_t { kAsTheyAre, kFixedPoint, kPairs, kBytes };
 
-Form form_of(Numerics numerics, WeightFormat format, size_t cols) {
+Form form_of(Numerics numerics, WeightFormat format, size_t tokens, size_t cols) {
   if (numerics == Numerics::kExact) return Form::kAsTheyAre;
   const bool is_mxfp4 = format == WeightFormat::kMXFP4;
   if (uses_amx()) {
     // One token's products with bf16 weights would take twice as long as exact ones.
-    return has_pairs(format) && cols % kPairBlockCols == 0 ? Form::kPairs : Form::kAsTheyAre;
+    if (!has_pairs(format) || cols % kPairBlockCols != 0) return Form::kAsTheyAre;
+    return is_mxfp4 && tokens == 1 && has_byte_pairs() ? Form::kBytes : Form::kPairs;
   }
   return is_mxfp4 ? Form::kFixedPoint : Form::kAsTheyAre;
 }
@@ -45,13 +47,17 @@ void fill_pairs(ThreadPool& pool, const float* x, size_t cols, const PairedToken
 }  // namespace
 
 size_t Activations::scratch_floats(Numerics numerics, WeightFormat format, size_t tokens, size_t cols) {
-  switch (form_of(numerics, format, cols)) {
+  constexpr size_t kChunkFloats = sizeof(ByteChunk) / sizeof(float);
+  switch (form_of(numerics, format, tokens, cols)) {
     case Form::kAsTheyAre:
       return packed_floats(std::min(tokens, most_matvec_tokens()), cols);
     case Form::kFixedPoint:
       return tokens * groups_of(cols) * sizeof(FixedGroup) / sizeof(float);
     case Form::kPairs:
-      return PairedTokens::values_of(tokens, cols, format) * sizeof(uint16_t) / sizeof(float);
+      return std::max(PairedTokens::values_of(tokens, cols, format) * sizeof(uint16_t) / sizeof(float),
+                      byte_chunks_of(cols) * kChunkFloats);
+    case Form::kBytes:
+      return byte_chunks_of(cols) * kChunkFloats;
   }
   return 0;
 }
@@ -59,16 +65,21 @@ size_t Activations::scratch_floats(Numerics numerics, WeightFormat format, size_
 size_t Activations::thread_bytes(Numerics numerics, size_t cols) {
   const size_t exact_bytes = matmul_thread_bytes(cols);
   if (numerics == Numerics::kExact) return exact_bytes;
-  return exact_bytes + (uses_amx() ? amx_thread_bytes() : fixed_thread_bytes());
+  return exact_bytes +
+         (uses_amx() ? amx_thread_bytes() + byte_pair_thread_bytes(cols) : fixed_thread_bytes());
 }
 
 Activations::Activations(ThreadPool& pool, Numerics numerics, WeightFormat format, const float* x,
                          size_t tokens, size_t cols, float* scratch)
     : format_(format), x_(x), tokens_(tokens), cols_(cols) {
-  const Form form = form_of(numerics, format, cols);
+  const Form form = form_of(numerics, format, tokens, cols);
   if (form == Form::kPairs && tokens > 0) {
     pairs_.emplace(reinterpret_cast<uint16_t*>(scratch), tokens, cols, format);
     fill_pairs(pool, x, cols, *pairs_);
+  } else if (form == Form::kBytes) {
+    auto* const bytes = reinterpret_cast<ByteChunk*>(scratch);
+    pair_bytes(x, cols, bytes);
+    bytes_ = bytes;
   } else if (form == Form::kFixedPoint) {
     auto* const fixed = reinterpret_cast<FixedGroup*>(scratch);
     pool.parallel_for(tokens, kTokensPerTask, [&](size_t begin, size_t end) {
@@ -87,7 +98,9 @@ bool Activations::has_whole_groups(const WeightMatrix& w, size_t first_col, size
 }
 
 bool Activations::takes_pairs(const WeightMatrix& w, size_t first_col) const {
-  return pairs_ && w.format == format_ && has_whole_groups(w, first_col, pairs_->columns().count());
+  if (!pairs_ || w.format != format_) return false;
+  if (format_ == WeightFormat::kMXFP4) return w.cols == cols_;
+  return has_whole_groups(w, first_col, pairs_->columns().count());
 }
 
 bool Activations::takes_packed(const WeightMatrix& w, size_t first_col) const {
@@ -99,6 +112,8 @@ void Activations::multiply_rows(const WeightMatrix& w, size_t row_begin, size_t 
   if (takes_pairs(w, first_col)) {
     const size_t first_line = first_col / pairs_->columns().count();
     amx_pair_matmul_rows(w, row_begin, row_end, *pairs_, first_line, y, y_stride);
+  } else if (bytes_ != nullptr && w.format == WeightFormat::kMXFP4 && w.cols == cols_) {
+    byte_pair_matvec_rows(w, row_begin, row_end, x_, bytes_, y);
   } else if (fixed_ != nullptr && w.format == WeightFormat::kMXFP4) {
     const bool is_for_vnni = uses_vnni() && tokens_ >= 1 && tokens_ <= kMostVNNITokens;
     (is_for_vnni ? vnni_fixed_matmul_rows : fixed_matmul_rows)(w, row_begin, row_end, fixed_, tokens_, y,

@@ -15,10 +15,11 @@
 namespace sluice {
 
 // Exact numerics take activations as they are (kernels/matmul.h). In fast numerics, where the machine has AMX
-// (uses_amx()), MXFP4 and FP8 weights meet them as bf16 pairs (kernels/bf16_pairs.h); elsewhere MXFP4 weights
-// meet them in fixed point (kernels/fixed_point.h), and everything else as in exact numerics. Rounded once,
-// for all products. What an output's bits depend on is its row, its token and which of these it is. May be
-// used from many threads at once.
+// (uses_amx()), MXFP4 and FP8 weights meet them as bf16 pairs (kernels/bf16_pairs.h), one token's for MXFP4
+// as pairs of bytes (kernels/byte_pairs.h), which is the same; elsewhere MXFP4 weights meet them in fixed
+// point (kernels/fixed_point.h), and everything else as in exact numerics. Rounded once, for all products.
+// What an output's bits depend on is its row, its token and which of these it is. May be used from many
+// threads at once.
 class Activations {
  public:
   // What the constructor needs of scratch memory, aligned to 64 bytes; no less for more tokens.
@@ -34,8 +35,8 @@ class Activations {
   size_t tokens() const { return tokens_; }
 
   // y[t * y_stride + r] = sum over c of w[r, c] * x[t, first_col + c] for rows [row_begin, row_end) of w;
-  // should w have another format, or columns that make no whole blocks, as in exact numerics. In fixed point
-  // first_col is 0. Runs on the calling thread; calls on disjoint rows may run at once.
+  // should w have another format, or columns that make no whole blocks, as in exact numerics. For MXFP4 in
+  // fast numerics w has all columns. Runs on the calling thread; calls on disjoint rows may run at once.
   void multiply_rows(const WeightMatrix& w, size_t row_begin, size_t row_end, float* y, size_t y_stride,
                      size_t first_col = 0) const;
 
@@ -56,6 +57,7 @@ class Activations {
   size_t cols_;
   const struct FixedGroup* fixed_ = nullptr;  // [tokens, groups], or null
   const float* packed_ = nullptr;             // kernels/packed_tokens.h, or null: as they are
+  const struct ByteChunk* bytes_ = nullptr;   // of one token, or null
   std::optional<PairedTokens> pairs_;
 };
 

@@ -62,10 +62,8 @@ class PanelDecoder {
 
   HWY_INLINE void decode_line() {
     const uint8_t* const codes = line_codes_ + line_offsets_[row_];
-    const __m512i z =
-        HWY_LIKELY(is_whole_) ? _mm512_loadu_si512(codes) : _mm512_maskz_loadu_epi8(mask_, codes);
     _mm_prefetch(reinterpret_cast<const char*>(codes + ahead_bytes_), _MM_HINT_T1);
-    decoder_.decode(z, decoder_.spread(scales_[row_]), out_ + row_ * kPairBlockCols);
+    decoder_.decode(whole_.of(codes), scales_[row_], out_ + row_ * kPairBlockCols);
     if (++row_ == kGroupRows) next_lines();
   }
 
@@ -78,8 +76,7 @@ class PanelDecoder {
     row_ = 0;
     line_codes_ = codes_ + line_ * kLineBytes;
     line_offsets_ = offsets_ + first;
-    is_whole_ = (line_ + 1) * kLineBytes <= row_bytes_;
-    if (!is_whole_) mask_ = line_mask(row_bytes_ - line_ * kLineBytes);
+    whole_ = WholeLine(row_bytes_ - line_ * kLineBytes);
     out_ = step_.weights + group_ * kGroupValues + (line_ * Decoder::kLineBlocks - step_.begin) * kTileValues;
     decoder_.line_scales(line_offsets_, first, line_, scales_);
   }
@@ -102,10 +99,9 @@ class PanelDecoder {
   size_t ahead_bytes_ = 0;
   const uint8_t* line_codes_ = nullptr;
   const uint32_t* line_offsets_ = nullptr;
-  bool is_whole_ = true;
-  __mmask64 mask_ = 0;
+  WholeLine whole_;
   uint16_t* out_ = nullptr;
-  alignas(64) uint64_t scales_[kGroupRows];
+  alignas(64) typename Decoder::LineScales scales_[kGroupRows];
   alignas(64) uint32_t offsets_[kRowsAtOnce];
 };
 

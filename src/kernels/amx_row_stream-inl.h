@@ -77,7 +77,7 @@ class RowStream {
     for (size_t r = 0; r < kPanelRows; r += kGroupRows)
       decoder_.line_scales(offsets_ + r, first_ + r, l, scales_ + r);
     line_ = l;
-    mask_ = line_mask(row_bytes_ - l * kLineBytes);
+    whole_ = WholeLine(row_bytes_ - l * kLineBytes);
     const size_t next_chunk = l / kChunkLines + 1;
     if (next_chunk * kChunkLines < lines_) {
       aim_fetch(first_, next_chunk, l % kChunkLines);
@@ -92,8 +92,7 @@ class RowStream {
     uint16_t* const out =
         tiles_[line_ % 2] + row / kGroupRows * kGroupValues + row % kGroupRows * kPairBlockCols;
     for (size_t i = 0; i < kLinesAtOnce; ++i) {
-      const __m512i z = _mm512_maskz_loadu_epi8(mask_, codes + offsets_[row + i]);
-      decoder_.decode(z, decoder_.spread(scales_[row + i]), out + i * kPairBlockCols);
+      decoder_.decode(whole_.of(codes + offsets_[row + i]), scales_[row + i], out + i * kPairBlockCols);
       fetch_line(row + i);
     }
   }
@@ -127,10 +126,10 @@ class RowStream {
   size_t first_line_;
   size_t first_ = 0;  // of the panel
   size_t line_ = 0;
-  __mmask64 mask_ = 0;
+  WholeLine whole_;
   const uint8_t* fetch_ = nullptr;
   alignas(64) uint32_t offsets_[kPanelRows];
-  alignas(64) uint64_t scales_[kPanelRows];
+  alignas(64) typename Decoder::LineScales scales_[kPanelRows];
   alignas(64) uint16_t tiles_[2][kGroups * kGroupValues];  // of a line: [group][block][row][pair]
   alignas(64) float sums_[kGroups * kTileSums];
 };

@@ -55,11 +55,11 @@ struct TokenLine {
     __m512 v[8];
     for (size_t i = 0; i < columns.count() / 16; ++i) {
       const size_t left = cols > 16 * i ? std::min<size_t>(cols - 16 * i, 16) : 0;
-      v[i] = without_smallest(
-          _mm512_maskz_loadu_ps(static_cast<__mmask16>((uint32_t{1} << left) - 1), x + 16 * i));
+      v[i] = _mm512_maskz_loadu_ps(static_cast<__mmask16>((uint32_t{1} << left) - 1), x + 16 * i);
     }
     if (columns.blocks == 2) {
-      __m512 both[4] = {v[0], v[1], v[2], v[3]};
+      __m512 both[4];
+      for (size_t i = 0; i < 4; ++i) both[i] = without_smallest(v[i]);
       transpose_quarters(both);
       for (size_t b = 0; b < 2; ++b) {
         first[b] = both[b];
@@ -67,13 +67,10 @@ struct TokenLine {
       }
       return;
     }
-    // Quarters are in turn the four blocks' first ones and second ones.
     for (size_t i = 0; i < 4; ++i) {
       first[i] = _mm512_shuffle_f32x4(v[2 * i], v[2 * i + 1], 0x88);
       second[i] = _mm512_shuffle_f32x4(v[2 * i], v[2 * i + 1], 0xdd);
     }
-    transpose_quarters(first);
-    transpose_quarters(second);
   }
 };
 
@@ -89,6 +86,37 @@ HWY_INLINE __m512i rounded(__m512 first, __m512 second) {
   return _mm512_permutexvar_epi16(_mm512_load_si512(kInterleaved.data()),
                                   (__m512i)_mm512_cvtne2ps_pbh(second, first));
 }
+
+// A block's pairs of a token: hi, and lo.
+struct Planes {
+  __m512i hi;
+  __m512i lo;
+
+  // For FP8 weights.
+  HWY_INLINE static Planes of_values(__m512 first, __m512 second) {
+    const __m512i hi = rounded(first, second);
+    return {hi, rounded(rest(first, first_of(hi)), rest(second, second_of(hi)))};
+  }
+
+  // For MXFP4 weights.
+  HWY_INLINE static Planes of_integers(__m512 first, __m512 second) {
+    const __m512i magnitudes = _mm512_max_epu32(_mm512_castps_si512(_mm512_abs_ps(first)),
+                                                _mm512_castps_si512(_mm512_abs_ps(second)));
+    const PairUnit unit = PairUnit::of(_mm512_reduce_max_epu32(magnitudes));
+    const __m512 per_unit = _mm512_set1_ps(unit.per_unit);
+    const __m512i integers[] = {_mm512_cvtps_epi32(_mm512_mul_ps(first, per_unit)),
+                                _mm512_cvtps_epi32(_mm512_mul_ps(second, per_unit))};
+    __m512 hi[2];
+    __m512 lo[2];
+    for (size_t i = 0; i < 2; ++i) {
+      const __m512i upper = _mm512_srai_epi32(_mm512_add_epi32(integers[i], _mm512_set1_epi32(128)), 8);
+      const __m512i lower = _mm512_sub_epi32(integers[i], _mm512_slli_epi32(upper, 8));
+      hi[i] = _mm512_mul_ps(_mm512_cvtepi32_ps(upper), _mm512_set1_ps(256 * unit.unit));
+      lo[i] = _mm512_mul_ps(_mm512_cvtepi32_ps(lower), _mm512_set1_ps(unit.unit));
+    }
+    return {rounded(hi[0], hi[1]), rounded(lo[0], lo[1])};
+  }
+};
 
 // Stores a plane of a block: for each of `tokens` its pairs, in the order of TokenLine.
 HWY_INLINE void store_plane(const __m512i (&pairs)[kTileTokens], size_t tokens, uint16_t* out) {
@@ -119,9 +147,10 @@ void avx512_pair_tokens(const float* x, size_t x_stride, const PairedTokens& pai
       TokenLine line;
       line.load(rows + t * x_stride + col, pairs.cols() - col, columns);
       for (size_t b = 0; b < columns.blocks; ++b) {
-        const __m512i hi = rounded(line.first[b], line.second[b]);
-        planes[b][0][t] = hi;
-        planes[b][1][t] = rounded(rest(line.first[b], first_of(hi)), rest(line.second[b], second_of(hi)));
+        const auto of = columns.blocks == 2 ? Planes::of_values : Planes::of_integers;
+        const Planes block = of(line.first[b], line.second[b]);
+        planes[b][0][t] = block.hi;
+        planes[b][1][t] = block.lo;
       }
     }
     uint16_t* out = pairs.line(tile, l);

@@ -1,7 +1,9 @@
 #include "kernels/bf16_pairs.h"
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
+#include <span>
 #include <vector>
 
 #include "numerics/codec.h"
@@ -23,7 +25,31 @@ struct Halves {
     const float nearest = bf16_to_float(hi);
     lo = std::isfinite(nearest) ? float_to_bf16(value - nearest) : uint16_t{0};
   }
+
+  // For MXFP4 weights, as a multiple of a unit.
+  Halves(float value, PairUnit unit) {
+    const int integer = unit.per_unit == 0 ? 0 : static_cast<int>(std::lrint(value * unit.per_unit));
+    const int upper = (integer + 128) >> 8;
+    hi = float_to_bf16(static_cast<float>(256 * upper) * unit.unit);
+    lo = float_to_bf16(static_cast<float>(integer - 256 * upper) * unit.unit);
+  }
 };
+
+// x [columns.count()], a token's line.
+std::vector<Halves> halves_of_line(const float* x, LineColumns columns) {
+  std::vector<Halves> halves;
+  for (size_t first = 0; first < columns.count(); first += kPairBlockCols) {
+    const std::span block(x + first, kPairBlockCols);
+    if (columns.blocks == 2) {
+      for (const float value : block) halves.emplace_back(value);
+      continue;
+    }
+    uint32_t largest = 0;
+    for (const float value : block) largest = std::max(largest, std::bit_cast<uint32_t>(std::abs(value)));
+    for (const float value : block) halves.emplace_back(value, PairUnit::of(largest));
+  }
+  return halves;
+}
 
 // The sum of products of a line's block b: its weights in the matrix's order, x a token's pairs of a plane,
 // `stride` values apart.
@@ -86,18 +112,20 @@ void pair_tokens(const float* x, size_t x_stride, const PairedTokens& pairs, siz
                  size_t end) {
   const LineColumns columns = pairs.columns();
   const size_t tokens = pairs.tile_tokens();
+  std::vector<float> line(columns.count());
   for (size_t l = begin; l < end; ++l) {
     for (size_t t = 0; t < tokens; ++t) {
-      const float* in = x + (pairs.first_token(tile) + t) * x_stride;
-      const auto halves = [&](size_t c) {
-        return Halves(l * columns.count() + c < pairs.cols() ? in[l * columns.count() + c] : 0.0F);
-      };
+      const size_t col = l * columns.count();
+      const float* in = x + (pairs.first_token(tile) + t) * x_stride + col;
+      std::ranges::fill(line, 0.0F);
+      std::copy_n(in, std::min(columns.count(), pairs.cols() - col), line.data());
+      const auto halves = halves_of_line(line.data(), columns);
       uint16_t* hi = pairs.line(tile, l) + 2 * t;
       for (size_t b = 0; b < columns.blocks; ++b, hi += pairs.block_values()) {
         uint16_t* const lo = hi + pairs.block_values() / 2;
         for (size_t m = 0; m < kPairBlockCols / 2; ++m) {
-          const Halves first = halves(columns.first(b, m));
-          const Halves second = halves(columns.second(b, m));
+          const Halves first = halves[columns.first(b, m)];
+          const Halves second = halves[columns.second(b, m)];
           hi[2 * m * tokens] = first.hi;
           hi[2 * m * tokens + 1] = second.hi;
           lo[2 * m * tokens] = first.lo;

@@ -6,7 +6,6 @@
 #include <array>
 #include <bit>
 #include <cmath>
-#include <functional>
 #include <limits>
 #include <random>
 #include <span>
@@ -17,37 +16,17 @@
 
 #include "kernels/amx_pairs.h"
 #include "kernels/avx512_pairs.h"
+#include "kernels/pairs_testing.h"
 #include "kernels/weights_testing.h"
 #include "numerics/codec.h"
 
 namespace sluice {
 namespace {
 
-using PairTokens = std::function<void(const float*, size_t, const PairedTokens&, size_t, size_t, size_t)>;
-
-// Activations paired for weights of a format.
-struct Paired {
-  std::vector<uint16_t> values;
-  PairedTokens view;
-
-  Paired(const std::vector<float>& x, size_t tokens, size_t cols, WeightFormat format,
-         const PairTokens& pair = pair_tokens)
-      : values(PairedTokens::values_of(tokens, cols, format)), view(values.data(), tokens, cols, format) {
-    for (size_t tile = 0; tile < view.tiles(); ++tile) pair(x.data(), cols, view, tile, 0, view.lines());
-  }
-};
-
-bool same_bits_but_for_nan(const std::vector<float>& a, const std::vector<float>& b) {
-  return std::ranges::equal(a, b, [](float one, float other) {
-    if (std::isnan(one)) return std::isnan(other);
-    return std::bit_cast<uint32_t>(one) == std::bit_cast<uint32_t>(other);
-  });
-}
-
-std::vector<float> portable_product(const WeightMatrix& w, const Paired& x) {
-  std::vector<float> y(x.view.tokens() * w.rows);
-  pair_matmul_rows(w, 0, w.rows, x.view, 0, y.data(), w.rows);
-  return y;
+double largest_magnitude(std::span<const float> values) {
+  float largest = 0;
+  for (const float value : values) largest = std::max(largest, std::abs(value));
+  return largest;
 }
 
 class PairFormats : public testing::TestWithParam<WeightFormat> {};
@@ -66,13 +45,16 @@ TEST_P(PairFormats, AreNearTheProductInDoubleArithmetic) {
     decode_row(stored.matrix, r, row.data());
     for (size_t t = 0; t < kTokens; ++t) {
       double sum = 0;
-      double magnitude = 0;
+      double error = 0;
       for (uint32_t c = 0; c < kCols; ++c) {
-        const double product = double{row[c]} * double{x[t * kCols + c]};
-        sum += product;
-        magnitude += std::abs(product);
+        const float* const at = x.data() + t * kCols + c;
+        const std::span<const float> rounded_together(at - c % kPairBlockCols, kPairBlockCols);
+        const double largest =
+            GetParam() == WeightFormat::kMXFP4 ? 2 * largest_magnitude(rounded_together) : std::abs(*at);
+        sum += double{row[c]} * double{*at};
+        error += std::abs(double{row[c]}) * largest * 0x1p-16;
       }
-      EXPECT_NEAR(y[t * kRows + r], sum, magnitude * 0x1p-16) << r << "," << t;
+      EXPECT_NEAR(y[t * kRows + r], sum, error) << r << "," << t;
     }
   }
 }
@@ -116,6 +98,42 @@ TEST_P(PairFormats, ATokenHasTheBitsThatItHasAlone) {
   for (const size_t tokens : {1, 2, 15, 16, 17, 33}) {
     const auto some = portable_product(stored.matrix, Paired(x, tokens, kCols, GetParam()));
     EXPECT_TRUE(std::ranges::equal(some, std::span(all).first(some.size()))) << tokens;
+  }
+}
+
+// The largest magnitude of a block, and what its integers are multiples of.
+TEST(PairUnit, TakesALargestMagnitudeToTwoBytes) {
+  const auto of = [](float largest) { return PairUnit::of(std::bit_cast<uint32_t>(largest)); };
+  EXPECT_EQ(of(32639.0F).unit, 1.0F);
+  EXPECT_EQ(of(32639.0F).per_unit, 1.0F);
+  EXPECT_EQ(of(std::nextafter(32639.0F, 40000.0F)).unit, 2.0F);
+  EXPECT_EQ(of(16384.0F).unit, 1.0F);
+  EXPECT_EQ(of(16320.0F).unit, 1.0F);  // since twice that is too much
+  EXPECT_EQ(of(16319.5F).unit, 0.5F);
+  EXPECT_EQ(of(1.0F).unit, 0x1p-14F);
+  EXPECT_EQ(of(1.0F).per_unit, 0x1p14F);
+  EXPECT_EQ(of(0x1p-60F).unit, 0x1p-74F);
+  EXPECT_EQ(of(std::nextafter(0x1p-60F, 0.0F)).unit, 0.0F);
+  EXPECT_EQ(of(0.0F).per_unit, 0.0F);
+  EXPECT_EQ(of(0x1.fcp59F).unit, 0x1p45F);
+  for (const float none : {0x1p60F, std::numeric_limits<float>::infinity(), std::nanf("")}) {
+    EXPECT_TRUE(std::isnan(of(none).unit)) << none;
+    EXPECT_EQ(of(none).per_unit, 0.0F) << none;
+  }
+}
+
+// Halves go to even integers; the bytes are such as are nearest to zero.
+TEST(BF16Pairs, AreBytesOfIntegersForMXFP4Weights) {
+  const std::vector<std::array<float, 3>> values = {
+      {32639, 127 * 256, 127}, {-32639, -127 * 256, -127}, {127.5F, 256, -128}, {128.5F, 256, -128},
+      {-128, 0, -128},         {-129, -256, 127},          {0.5F, 0, 0},        {1.5F, 0, 2}};
+  const LineColumns columns(WeightFormat::kMXFP4);
+  std::vector<float> x(32);
+  for (size_t m = 0; m < values.size(); ++m) x[columns.first(0, m)] = values[m][0];
+  const Paired paired(x, 1, 32, WeightFormat::kMXFP4);
+  for (size_t m = 0; m < values.size(); ++m) {
+    EXPECT_EQ(bf16_to_float(paired.values[2 * m]), values[m][1]) << values[m][0];
+    EXPECT_EQ(bf16_to_float(paired.values[32 + 2 * m]), values[m][2]) << values[m][0];
   }
 }
 
@@ -215,7 +233,7 @@ TEST_P(PairKernels, KnowEveryCode) {
   const size_t count = std::min<size_t>(tokens(), 17);
   const Paired x(random_tokens(count, 160), count, 160, format());
   // Scales that decoders take, and the ends of those.
-  for (const int scale : {96, 120, 240}) {
+  for (const int scale : {96, 120, 159}) {
     std::ranges::fill(stored.scales, static_cast<std::byte>(scale));
     const auto expected = portable_product(stored.matrix, x);
     EXPECT_TRUE(same_bits_but_for_nan(product(stored.matrix, x), expected)) << scale;
@@ -255,7 +273,7 @@ TEST_P(PairKernels, KnowEveryCodeAndScale) {
 
 // Scales on both sides of what decoders take, and the smallest activations there are or large ones.
 TEST_P(PairKernels, HaveTheseBitsAtTheEndsOfTheRangeToo) {
-  for (const int scale : {0, 1, 95, 96, 97, 239, 240, 241, 254, 255}) {
+  for (const int scale : {0, 1, 95, 96, 97, 158, 159, 160, 161, 254, 255}) {
     StoredWeights stored = random_weights(format(), 20, 96, 1);
     std::ranges::fill(stored.scales, static_cast<std::byte>(scale));
     auto values = random_tokens(tokens(), 96);

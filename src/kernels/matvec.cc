@@ -145,7 +145,7 @@ class LoadedGroup {
 HWY_INLINE void add_groups(const MXFP4Groups& groups, size_t count, const float* x,
                            Floats (&sum)[1][kParts]) {
   const auto add = [&]<size_t... i>(std::index_sequence<i...>) {
-    ((i < count ? add_products<1, 1>(std::array{LoadedGroup(groups.codes[i], groups.scales<i>())},
+    ((i < count ? add_products<1, 1>(std::array{LoadedGroup(groups.codes[i], groups.lane_scales<i>())},
                                      x + i * kGroupCols, &sum)
                 : void()),
      ...);

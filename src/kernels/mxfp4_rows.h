@@ -40,9 +40,12 @@ class MXFP4Groups {
 
   __m512i codes[kMost];
 
+  // Of block b of group i in lane 4 b + i.
+  HWY_INLINE __m512 scales() const { return _mm512_castsi512_ps(scales_); }
+
   // Of each lane in group i.
   template <size_t i>
-  HWY_INLINE __m512 scales() const {
+  HWY_INLINE __m512 lane_scales() const {
     return _mm512_castsi512_ps(_mm512_shuffle_epi32(scales_, static_cast<_MM_PERM_ENUM>(0x55 * i)));
   }
 
@@ -96,14 +99,15 @@ class MXFP4Rows {
     return groups;
   }
 
-  // The row's last `blocks` < MXFP4Groups::kMostBlocks, with zeros behind them in the last group.
+  // The row's last `blocks` < MXFP4Groups::kMostBlocks, with zeros behind them.
   HWY_INLINE MXFP4Groups rest_of_row(size_t blocks) {
     MXFP4Groups groups(scales_, blocks);
     scales_ += blocks;
     size_t left = blocks * kBlockBytes;
-    for (size_t i = 0; left > 0; ++i) {
+    for (__m512i& codes : groups.codes) {
       const size_t bytes = std::min(left, kCacheLineBytes);
-      groups.codes[i] = _mm512_maskz_loadu_epi8(~__mmask64{0} >> (kCacheLineBytes - bytes), row_end_ - left);
+      const __mmask64 mask = bytes == 0 ? 0 : ~__mmask64{0} >> (kCacheLineBytes - bytes);
+      codes = _mm512_maskz_loadu_epi8(mask, row_end_ - left);
       left -= bytes;
     }
     if (row_end_ < end_) load_from(row_end_);

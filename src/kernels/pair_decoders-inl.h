@@ -50,14 +50,13 @@ HWY_INLINE void transpose(__m512i (&rows)[16]) {
   }
 }
 
-// Codes of scales, 2^-31 to 2^113, with which no weight or product leaves the range of normal numbers
+// Codes of scales, 2^-31 to 2^32, with which no weight or product leaves the range of normal numbers
 // (bf16_pairs.h) and no weight that of decoders. A checkpoint's are between.
 constexpr uint8_t kLowestScale = 96;
-constexpr uint8_t kHighestScale = 240;
+constexpr uint8_t kHighestScale = 159;
 
 // Each decodes a row's line at a time to the row of its blocks' tiles, which lie one behind the other. Scales
-// of a line come for sixteen rows at once, a word of 64 bits each, of which spread() makes what decode()
-// takes.
+// of a line come for sixteen rows at once, as LineScales each.
 
 class MXFP4Decoder {
  public:
@@ -74,31 +73,32 @@ class MXFP4Decoder {
     }
   }
 
-  // Of the sixteen rows at `offsets`, `first` rows behind the first one: of each the four words that are
-  // subtracted from its blocks.
-  void line_scales(const uint32_t* offsets, size_t /*first*/, size_t line, uint64_t* scales) const {
+  // What is subtracted from a block's words, two at a time.
+  struct LineScales {
+    uint32_t less[kLineBlocks];
+  };
+
+  // Of the sixteen rows at `offsets`, `first` rows behind the first one.
+  void line_scales(const uint32_t* offsets, size_t /*first*/, size_t line, LineScales* scales) const {
     const __m512i codes = line_codes(offsets, line * kLineBlocks);
-    _mm512_store_si512(scales, subtracted(_mm512_castsi512_si256(codes)));
-    _mm512_store_si512(scales + kGroupRows / 2, subtracted(_mm512_extracti64x4_epi64(codes, 1)));
+    store_scales(_mm512_castsi512_si128(codes), scales);
+    store_scales(_mm512_extracti32x4_epi32(codes, 1), scales + 4);
+    store_scales(_mm512_extracti32x4_epi32(codes, 2), scales + 8);
+    store_scales(_mm512_extracti32x4_epi32(codes, 3), scales + 12);
   }
 
-  // For a row's line, each quarter of which has a scale of its own.
-  HWY_INLINE static __m512i spread(uint64_t row_scales) {
-    const __m512i quarters =
-        _mm512_set_epi64(kFirst + 3 * kEach, kFirst + 3 * kEach, kFirst + 2 * kEach, kFirst + 2 * kEach,
-                         kFirst + kEach, kFirst + kEach, kFirst, kFirst);
-    return _mm512_shuffle_epi8(_mm512_set1_epi64(static_cast<int64_t>(row_scales)), quarters);
-  }
-
-  HWY_INLINE void decode(__m512i z, __m512i less, uint16_t* tiles) {
+  // A block's eight words are there four times, each time to give other nibbles.
+  HWY_INLINE void decode(const uint8_t* line, const LineScales& scales, uint16_t* tiles) {
     const __m512i values = _mm512_load_si512(table_);
-    const auto pairs = [&](__m512i nibbles) {
-      return _mm512_subs_epu16(_mm512_permutexvar_epi16(nibbles, values), less);
-    };
-    _mm512_store_si512(tiles, pairs(z));
-    _mm512_store_si512(tiles + kTileValues, pairs(_mm512_srli_epi16(z, 4)));
-    _mm512_store_si512(tiles + 2 * kTileValues, pairs(_mm512_srli_epi16(z, 8)));
-    _mm512_store_si512(tiles + 3 * kTileValues, pairs(_mm512_srli_epi16(z, 12)));
+    const __m512i places =
+        _mm512_set_epi64(kEach * 12, kEach * 12, kEach * 8, kEach * 8, kEach * 4, kEach * 4, 0, 0);
+    for (size_t b = 0; b < kLineBlocks; ++b) {
+      const __m512i words =
+          _mm512_broadcast_i32x4(_mm_loadu_si128(reinterpret_cast<const __m128i*>(line + b * kBlockBytes)));
+      const __m512i found = _mm512_permutexvar_epi16(_mm512_srlv_epi16(words, places), values);
+      const __m512i less = _mm512_set1_epi32(static_cast<int>(scales.less[b]));
+      _mm512_store_si512(tiles + b * kTileValues, _mm512_subs_epu16(found, less));
+    }
   }
 
   static bool has_met_nan() { return false; }  // there is none
@@ -108,9 +108,7 @@ class MXFP4Decoder {
   // Magnitudes are looked up with a scale of 2^(kBase - 127). For a smaller one something is subtracted from
   // the exponent, and that saturates, so that zero stays zero.
   static constexpr int kBase = 252;
-  // Of a shuffle of bytes: every word is the first one, and what there is to add for the next.
-  static constexpr int64_t kFirst = 0x0100010001000100;
-  static constexpr int64_t kEach = 0x0202020202020202;
+  static constexpr int64_t kEach = 0x0001000100010001;  // word of 16 bits
 
   // Of the blocks from b on, of each row one byte a block.
   __m512i line_codes(const uint32_t* offsets, size_t b) const {
@@ -124,8 +122,11 @@ class MXFP4Decoder {
     return _mm512_load_si512(codes.data());
   }
 
-  static __m512i subtracted(__m256i codes) {
-    return _mm512_slli_epi16(_mm512_sub_epi16(_mm512_set1_epi16(kBase), _mm512_cvtepu8_epi16(codes)), 7);
+  // Of four rows.
+  static void store_scales(__m128i codes, LineScales* scales) {
+    const __m512i less =
+        _mm512_slli_epi32(_mm512_sub_epi32(_mm512_set1_epi32(kBase), _mm512_cvtepu8_epi32(codes)), 7);
+    _mm512_store_si512(scales, _mm512_or_si512(less, _mm512_slli_epi32(less, 16)));
   }
 
   alignas(64) uint16_t table_[32];  // sixteen values, twice
@@ -146,8 +147,10 @@ class FP8Decoder {
       table_[i] = float_to_bf16(std::ldexp(static_cast<float>(i % 8), kBase - 127 - 9));
   }
 
-  // Four times what is added.
-  void line_scales(const uint32_t* /*offsets*/, size_t first, size_t line, uint64_t* scales) const {
+  // What is added to words, two at a time.
+  using LineScales = uint32_t;
+
+  void line_scales(const uint32_t* /*offsets*/, size_t first, size_t line, LineScales* scales) const {
     const size_t row = std::min(row_ + first, rows_ - 1);  // behind the last row there is none
     const size_t boundary = (row / kFP8BlockSize + 1) * kFP8BlockSize;
     const uint8_t* at =
@@ -157,13 +160,11 @@ class FP8Decoder {
       std::fill(scales + (boundary - row), scales + kGroupRows, added_for(at[scale_cols_]));
   }
 
-  HWY_INLINE static __m512i spread(uint64_t row_scales) {
-    return _mm512_set1_epi64(static_cast<int64_t>(row_scales));
-  }
-
   // Exponent and mantissa of a normal number are a bf16's once the difference of the exponents' biases and
   // the scale are added. Of trained weights one in thousands is no such number.
-  HWY_INLINE void decode(__m512i z, __m512i added, uint16_t* tiles) {
+  HWY_INLINE void decode(const uint8_t* line, LineScales scales, uint16_t* tiles) {
+    const __m512i z = _mm512_loadu_si512(line);
+    const __m512i added = _mm512_set1_epi32(static_cast<int>(scales));
     const __m512i even = _mm512_slli_epi16(z, 8);
     if (HWY_LIKELY(are_normal(z))) {
       _mm512_store_si512(tiles, _mm512_add_epi16(moved(even), added));
@@ -184,8 +185,8 @@ class FP8Decoder {
   // subtracted from the exponent, which saturates, so that zero stays zero.
   static constexpr int kBase = 247;
 
-  static uint64_t added_for(uint8_t code) {
-    return static_cast<uint16_t>((code - kBias) << 7) * uint64_t{0x0001000100010001};
+  static LineScales added_for(uint8_t code) {
+    return static_cast<uint16_t>((code - kBias) << 7) * uint32_t{0x00010001};
   }
 
   // Whether no code has the exponent zero or means NaN. Codes without their signs are doubled.
@@ -264,10 +265,22 @@ void find_rows(const WeightMatrix& w, size_t rows, size_t count, uint32_t* offse
     offsets[r] = static_cast<uint32_t>(std::min(r, rows - 1) * row_bytes_of<Decoder>(w));
 }
 
-// Bytes of a line of which so many are left.
-inline __mmask64 line_mask(size_t bytes) {
-  return bytes >= kLineBytes ? ~__mmask64{0} : (__mmask64{1} << bytes) - 1;
-}
+// A row's line, of which there are so many bytes, at an address where it is whole: zeros behind them.
+class WholeLine {
+ public:
+  explicit WholeLine(size_t bytes = kLineBytes)
+      : mask_(bytes >= kLineBytes ? ~__mmask64{0} : (__mmask64{1} << bytes) - 1) {}
+
+  HWY_INLINE const uint8_t* of(const uint8_t* codes) {
+    if (HWY_LIKELY(mask_ == ~__mmask64{0})) return codes;
+    _mm512_store_si512(filled_, _mm512_maskz_loadu_epi8(mask_, codes));
+    return filled_;
+  }
+
+ private:
+  __mmask64 mask_;
+  alignas(64) uint8_t filled_[kLineBytes];
+};
 
 }  // namespace
 }  // namespace sluice

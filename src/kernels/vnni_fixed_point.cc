@@ -83,7 +83,7 @@ class Rows {
  private:
   HWY_INLINE void add(const MXFP4Groups& groups, size_t count, const FixedGroup* x, size_t x_stride) {
     const auto add_some = [&]<size_t... i>(std::index_sequence<i...>) {
-      ((i < count ? add(groups.codes[i], groups.scales<i>(), x + i, x_stride) : void()), ...);
+      ((i < count ? add(groups.codes[i], groups.lane_scales<i>(), x + i, x_stride) : void()), ...);
     };
     add_some(std::make_index_sequence<MXFP4Groups::kMost>());
   }
