@@ -128,12 +128,16 @@ void Activations::multiply_rows(const WeightMatrix& w, size_t row_begin, size_t 
 size_t Activations::rows_per_task(const WeightMatrix& w, size_t threads) const {
   const size_t rows = sluice::rows_per_task(w, tokens_, threads);
   if (!takes_pairs(w, 0) || rows >= w.rows) return rows;
-  // A panel of tiles, or of many tokens' product so many that each fetch of x from L3 serves them.
+  // Panels of tiles: of many tokens' product so many that each fetch of x from L3 serves them, else so many
+  // that what a thread has to wait for at first is little beside them.
   constexpr size_t kPanelRows = 64;
   constexpr size_t kRowsOfManyTokens = 512;
-  const size_t share = (w.rows + threads - 1) / threads;
-  const size_t most = tokens_ <= kTileTokens ? kPanelRows : kRowsOfManyTokens;
-  return std::min((share + kPanelRows - 1) / kPanelRows * kPanelRows, most);
+  constexpr size_t kBytesOfFewTokens = 256 << 10;
+  const auto whole_panels = [](size_t count) { return (count + kPanelRows - 1) / kPanelRows * kPanelRows; };
+  const size_t most = tokens_ <= kTileTokens
+                          ? whole_panels(kBytesOfFewTokens / weight_values_bytes(w.format, 1, w.cols))
+                          : kRowsOfManyTokens;
+  return std::min(whole_panels((w.rows + threads - 1) / threads), most);
 }
 
 RowShare Activations::share_of(const WeightMatrix& w, size_t rows, size_t threads) const {
