@@ -4,7 +4,7 @@
 #include <hwy/highway.h>
 
 #if HWY_ARCH_X86_64
-#include "kernels/pair_decoders-inl.h"
+#include "kernels/block_integers-inl.h"
 
 HWY_PUSH_ATTRIBUTES(SLUICE_PAIR_TARGET)
 namespace sluice {
@@ -100,19 +100,14 @@ struct Planes {
 
   // For MXFP4 weights.
   HWY_INLINE static Planes of_integers(__m512 first, __m512 second) {
-    const __m512i magnitudes = _mm512_max_epu32(_mm512_castps_si512(_mm512_abs_ps(first)),
-                                                _mm512_castps_si512(_mm512_abs_ps(second)));
-    const PairUnit unit = PairUnit::of(_mm512_reduce_max_epu32(magnitudes));
-    const __m512 per_unit = _mm512_set1_ps(unit.per_unit);
-    const __m512i integers[] = {_mm512_cvtps_epi32(_mm512_mul_ps(first, per_unit)),
-                                _mm512_cvtps_epi32(_mm512_mul_ps(second, per_unit))};
+    const BlockIntegers integers(first, second);
     __m512 hi[2];
     __m512 lo[2];
     for (size_t i = 0; i < 2; ++i) {
-      const __m512i upper = _mm512_srai_epi32(_mm512_add_epi32(integers[i], _mm512_set1_epi32(128)), 8);
-      const __m512i lower = _mm512_sub_epi32(integers[i], _mm512_slli_epi32(upper, 8));
-      hi[i] = _mm512_mul_ps(_mm512_cvtepi32_ps(upper), _mm512_set1_ps(256 * unit.unit));
-      lo[i] = _mm512_mul_ps(_mm512_cvtepi32_ps(lower), _mm512_set1_ps(unit.unit));
+      const __m512i upper = upper_bytes(integers.values[i]);
+      const __m512i lower = _mm512_sub_epi32(integers.values[i], _mm512_slli_epi32(upper, 8));
+      hi[i] = _mm512_mul_ps(_mm512_cvtepi32_ps(upper), _mm512_set1_ps(256 * integers.unit));
+      lo[i] = _mm512_mul_ps(_mm512_cvtepi32_ps(lower), _mm512_set1_ps(integers.unit));
     }
     return {rounded(hi[0], hi[1]), rounded(lo[0], lo[1])};
   }

@@ -2,6 +2,8 @@
 
 #include <hwy/base.h>
 
+#include <algorithm>
+#include <array>
 #include <vector>
 
 #include "kernels/avx512_pairs.h"
@@ -32,8 +34,8 @@ void pair_matvec_rows(const WeightMatrix& w, size_t row_begin, size_t row_end, c
 }  // namespace sluice
 
 #if HWY_ARCH_X86_64
+#include "kernels/block_integers-inl.h"
 #include "kernels/mxfp4_rows.h"
-#include "kernels/pair_decoders-inl.h"
 
 HWY_PUSH_ATTRIBUTES(SLUICE_PAIR_TARGET ",avx512vbmi,avx512vnni")
 namespace sluice {
@@ -50,18 +52,13 @@ struct BlockBytes {
   float unit;
 
   HWY_INLINE explicit BlockBytes(const float* x) {
-    const __m512 values[] = {_mm512_loadu_ps(x), _mm512_loadu_ps(x + 16)};
-    const __m512i magnitudes = _mm512_max_epu32(_mm512_castps_si512(_mm512_abs_ps(values[0])),
-                                                _mm512_castps_si512(_mm512_abs_ps(values[1])));
-    const PairUnit found = PairUnit::of(_mm512_reduce_max_epu32(magnitudes));
-    unit = found.unit;
+    const BlockIntegers integers(_mm512_loadu_ps(x), _mm512_loadu_ps(x + 16));
+    unit = integers.unit;
     __m128i upper[2];
     __m128i lower[2];
     for (size_t i = 0; i < 2; ++i) {
-      const __m512i integers = _mm512_cvtps_epi32(_mm512_mul_ps(values[i], _mm512_set1_ps(found.per_unit)));
-      upper[i] =
-          _mm512_cvtepi32_epi8(_mm512_srai_epi32(_mm512_add_epi32(integers, _mm512_set1_epi32(128)), 8));
-      lower[i] = _mm512_cvtepi32_epi8(integers);
+      upper[i] = _mm512_cvtepi32_epi8(upper_bytes(integers.values[i]));
+      lower[i] = _mm512_cvtepi32_epi8(integers.values[i]);
     }
     hi = _mm256_set_m128i(upper[1], upper[0]);
     lo = _mm256_set_m128i(lower[1], lower[0]);
@@ -182,6 +179,7 @@ class MetScales {
 };
 
 // y of up to kRowsAtOnce rows from their sums, `stride` apart: block by block, each with hi and then with lo.
+// Behind them are sums of some earlier rows or none, whose results are not stored.
 void add_up(const float* sums, size_t stride, size_t rows, float* y) {
   __m512 total = _mm512_setzero_ps();
   for (const float* const end = sums + stride; sums < end; sums += kChunkSums) {
