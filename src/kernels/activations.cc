@@ -131,7 +131,7 @@ size_t Activations::rows_per_task(const WeightMatrix& w, size_t threads) const {
   // Panels of tiles: of many tokens' product so many that each fetch of x from L3 serves them, else so many
   // that what a thread has to wait for at first is little beside them.
   constexpr size_t kPanelRows = 64;
-  constexpr size_t kRowsOfManyTokens = 512;
+  constexpr size_t kRowsOfManyTokens = 1024;
   constexpr size_t kBytesOfFewTokens = 256 << 10;
   const auto whole_panels = [](size_t count) { return (count + kPanelRows - 1) / kPanelRows * kPanelRows; };
   const size_t most = tokens_ <= kTileTokens

@@ -13,7 +13,7 @@ namespace {
 inline constexpr size_t kStepBlocks = 8;  // of columns, between storing sums: a panel of 32 KB
 inline constexpr size_t kGroupValues = kStepBlocks * kTileValues;
 inline constexpr size_t kPanelValues = kGroups * kGroupValues;
-inline constexpr size_t kPanels = 8;  // that share a step of x while it is in L2
+inline constexpr size_t kPanels = 16;  // that share a step of x while it is in L2
 inline constexpr size_t kRowsAtOnce = kPanels * kPanelRows;
 inline constexpr size_t kTilesAtOnce = 8;  // of tokens, so that their sums and a step of them are in L2
 
@@ -155,7 +155,8 @@ class RowBlock {
     return scratch_.sums.get() + (tile * kPanels + panel) * kGroups * kTileSums;
   }
 
-  // The lines of weights that are to be decoded are spread over the products with all tokens.
+  // The lines of weights that are to be decoded are spread over the products with all tokens. A half's sums
+  // make room for those of the next tile of tokens while the other half's products are under way.
   void multiply_step(const TokenTiles& tokens, const PanelStep& step, size_t lines) {
     const size_t block_values = tokens.x.block_values();
     const size_t products = tokens.count() * step.blocks() * kBlockProducts;
@@ -163,22 +164,38 @@ class RowBlock {
     const auto decode = [&]() __attribute__((always_inline)) {
       for (due += lines; due >= products; due -= products) decoder_.decode_line();
     };
+    begin_sums<Half::kUpper>(step, 0);
+    begin_sums<Half::kLower>(step, 0);
     for (size_t tile = 0; tile < tokens.count(); ++tile) {
       const uint16_t* x = tokens.x.line(tokens.begin + tile, tokens.first_line) + step.begin * block_values;
       NextStep next(x + kStepBlocks * block_values, block_values, step.panel, panels_);
-      float* const sums = sums_of(tile, step.panel);
-      if (step.begin == 0) {
-        clear_sums();
-      } else {
-        load_sums(sums);
-      }
-      for (size_t b = 0; b < step.blocks(); ++b) {
-        multiply_block(step.weights + b * kTileValues, kGroupValues, x, tokens.x.tile_tokens(), decode);
-        x += block_values;
+      for (size_t b = 0; b < step.blocks(); ++b, x += block_values) {
+        const uint16_t* const weights = step.weights + b * kTileValues;
+        load_tokens(x, tokens.x.tile_tokens());
+        multiply_half<Half::kUpper>(weights, kGroupValues, decode);
+        if (b == 0 && tile > 0) end_sums<Half::kLower>(step, tile - 1, tokens.count());
+        if (b + 1 == step.blocks()) end_sums<Half::kUpper>(step, tile, tokens.count());
+        multiply_half<Half::kLower>(weights, kGroupValues, decode);
         next.fetch();
       }
-      store_sums(sums);
     }
+    end_sums<Half::kLower>(step, tokens.count() - 1, tokens.count());
+  }
+
+  template <Half half>
+  HWY_INLINE void begin_sums(const PanelStep& step, size_t tile) const {
+    if (step.begin == 0) {
+      clear_sums<half>();
+    } else {
+      load_sums<half>(sums_of(tile, step.panel));
+    }
+  }
+
+  // Of a tile of tokens, behind which the next one's begin if there is one.
+  template <Half half>
+  HWY_INLINE void end_sums(const PanelStep& step, size_t tile, size_t tiles) const {
+    store_sums<half>(sums_of(tile, step.panel));
+    if (tile + 1 < tiles) begin_sums<half>(step, tile + 1);
   }
 
   // Fetches a panel's share of what the next step takes of a tile of tokens: x as a whole is larger than L2.

@@ -57,7 +57,8 @@ class RowStream {
       offsets_[r] = static_cast<uint32_t>(std::min(first + r, rows_ - 1) * row_bytes_);
     begin_column(0);
     for (size_t r = 0; r < kPanelRows; r += kLinesAtOnce) decode_lines(r);
-    clear_sums();
+    clear_sums<Half::kUpper>();
+    clear_sums<Half::kLower>();
     for (size_t l = 0; l + 1 < lines_; ++l) {
       begin_column(l + 1);
       size_t row = 0;
@@ -68,7 +69,8 @@ class RowStream {
           });
     }
     multiply_column(lines_ - 1, [] {});
-    store_sums(sums_);
+    store_sums<Half::kUpper>(sums_);
+    store_sums<Half::kLower>(sums_);
   }
 
   // The l-th lines of rows are what is decoded next, and the next chunk what is fetched meanwhile: of the
@@ -112,8 +114,11 @@ class RowStream {
   HWY_INLINE void multiply_column(size_t l, const Meanwhile& meanwhile) {
     const uint16_t* x = x_.line(0, first_line_ + l);
     const uint16_t* weights = tiles_[l % 2];
-    for (size_t b = 0; b < kBlocks; ++b, x += x_.block_values(), weights += kTileValues)
-      multiply_block(weights, kGroupValues, x, x_.tile_tokens(), meanwhile);
+    for (size_t b = 0; b < kBlocks; ++b, x += x_.block_values(), weights += kTileValues) {
+      load_tokens(x, x_.tile_tokens());
+      multiply_half<Half::kUpper>(weights, kGroupValues, meanwhile);
+      multiply_half<Half::kLower>(weights, kGroupValues, meanwhile);
+    }
   }
 
   Decoder decoder_;

@@ -43,60 +43,83 @@ class TileConfig {
   TileConfig& operator=(const TileConfig&) = delete;
 };
 
-inline void clear_sums() {
-  _tile_zero(0);
-  _tile_zero(1);
-  _tile_zero(2);
-  _tile_zero(3);
+// The groups of rows are taken in two halves: 0 and 1, 2 and 3. Registers are written as numbers, since the
+// intrinsics take nothing else.
+enum class Half : uint8_t { kUpper, kLower };
+
+template <Half half>
+HWY_INLINE void clear_sums() {
+  if constexpr (half == Half::kUpper) {
+    _tile_zero(0);
+    _tile_zero(1);
+  } else {
+    _tile_zero(2);
+    _tile_zero(3);
+  }
 }
 
-inline void load_sums(const float* sums) {
+// sums [kGroups][kTileSums]
+template <Half half>
+HWY_INLINE void load_sums(const float* sums) {
   compiler_barrier();
-  _tile_stream_loadd(0, sums, 64);
-  _tile_stream_loadd(1, sums + kTileSums, 64);
-  _tile_stream_loadd(2, sums + 2 * kTileSums, 64);
-  _tile_stream_loadd(3, sums + 3 * kTileSums, 64);
+  if constexpr (half == Half::kUpper) {
+    _tile_stream_loadd(0, sums, 64);
+    _tile_stream_loadd(1, sums + kTileSums, 64);
+  } else {
+    _tile_stream_loadd(2, sums + 2 * kTileSums, 64);
+    _tile_stream_loadd(3, sums + 3 * kTileSums, 64);
+  }
 }
 
-inline void store_sums(float* sums) {
-  _tile_stored(0, sums, 64);
-  _tile_stored(1, sums + kTileSums, 64);
-  _tile_stored(2, sums + 2 * kTileSums, 64);
-  _tile_stored(3, sums + 3 * kTileSums, 64);
+template <Half half>
+HWY_INLINE void store_sums(float* sums) {
+  if constexpr (half == Half::kUpper) {
+    _tile_stored(0, sums, 64);
+    _tile_stored(1, sums + kTileSums, 64);
+  } else {
+    _tile_stored(2, sums + 2 * kTileSums, 64);
+    _tile_stored(3, sums + 3 * kTileSums, 64);
+  }
 }
 
-// Sums gain the products of a block of columns of four tiles of rows, `group_values` apart, and of a tile of
-// tokens: with hi, then with lo. After each of these products something else is done, while tiles are busy: a
-// little at a time, or they wait for what they load next.
-constexpr size_t kBlockProducts = 8;
-
-template <class Meanwhile>
-HWY_INLINE void multiply_block(const uint16_t* weights, size_t group_values, const uint16_t* x, size_t tokens,
-                               const Meanwhile& meanwhile) {
+// A block of columns of a tile of tokens, hi and lo, for both halves.
+HWY_INLINE void load_tokens(const uint16_t* x, size_t tokens) {
   const size_t row_bytes = 2 * tokens * sizeof(uint16_t);
   compiler_barrier();
   _tile_stream_loadd(4, x, row_bytes);
   _tile_stream_loadd(5, x + tokens * kPairBlockCols, row_bytes);
-  _tile_loadd(6, weights, 64);
-  _tile_dpbf16ps(0, 6, 4);
-  meanwhile();
-  _tile_loadd(7, weights + group_values, 64);
-  _tile_dpbf16ps(1, 7, 4);
-  meanwhile();
-  _tile_dpbf16ps(0, 6, 5);
-  meanwhile();
-  _tile_dpbf16ps(1, 7, 5);
-  meanwhile();
-  _tile_loadd(6, weights + 2 * group_values, 64);
-  _tile_dpbf16ps(2, 6, 4);
-  meanwhile();
-  _tile_loadd(7, weights + 3 * group_values, 64);
-  _tile_dpbf16ps(3, 7, 4);
-  meanwhile();
-  _tile_dpbf16ps(2, 6, 5);
-  meanwhile();
-  _tile_dpbf16ps(3, 7, 5);
-  meanwhile();
+}
+
+// A half's sums gain the products of a block of columns, of two tiles of rows, `group_values` apart, and the
+// tile of tokens: with hi, then with lo. After each of these products something else is done, while tiles are
+// busy: a little at a time, or they wait for what they load next.
+constexpr size_t kBlockProducts = 8;  // of both halves
+
+template <Half half, class Meanwhile>
+HWY_INLINE void multiply_half(const uint16_t* weights, size_t group_values, const Meanwhile& meanwhile) {
+  if constexpr (half == Half::kUpper) {
+    _tile_loadd(6, weights, 64);
+    _tile_dpbf16ps(0, 6, 4);
+    meanwhile();
+    _tile_loadd(7, weights + group_values, 64);
+    _tile_dpbf16ps(1, 7, 4);
+    meanwhile();
+    _tile_dpbf16ps(0, 6, 5);
+    meanwhile();
+    _tile_dpbf16ps(1, 7, 5);
+    meanwhile();
+  } else {
+    _tile_loadd(6, weights + 2 * group_values, 64);
+    _tile_dpbf16ps(2, 6, 4);
+    meanwhile();
+    _tile_loadd(7, weights + 3 * group_values, 64);
+    _tile_dpbf16ps(3, 7, 4);
+    meanwhile();
+    _tile_dpbf16ps(2, 6, 5);
+    meanwhile();
+    _tile_dpbf16ps(3, 7, 5);
+    meanwhile();
+  }
 }
 
 // y[t * y_stride + r] of up to kGroupRows rows and `tokens`, from sums [row][kTileTokens].

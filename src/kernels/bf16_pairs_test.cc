@@ -198,6 +198,12 @@ TEST_P(PairKernels, HaveTheBitsOfThePortableVersionInEveryShape) {
   }
 }
 
+TEST_P(PairKernels, TakeMoreRowsThanAreMultipliedAtOnce) {
+  const auto stored = random_weights(format(), 1100, 64, 1);
+  const Paired x(random_tokens(tokens(), 64), tokens(), 64, format());
+  EXPECT_TRUE(same_bits_but_for_nan(product(stored.matrix, x), portable_product(stored.matrix, x)));
+}
+
 // Rows that begin in one block of scales and end in the next.
 TEST_P(PairKernels, RangesOfRowsAndLinesAddressTheSameProducts) {
   const auto stored = random_weights(format(), 300, 128, 1);
