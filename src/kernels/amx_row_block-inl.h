@@ -182,20 +182,20 @@ class RowBlock {
     end_sums<Half::kLower>(step, tokens.count() - 1, tokens.count());
   }
 
-  template <Half half>
+  template <Half kHalf>
   HWY_INLINE void begin_sums(const PanelStep& step, size_t tile) const {
     if (step.begin == 0) {
-      clear_sums<half>();
+      clear_sums<kHalf>();
     } else {
-      load_sums<half>(sums_of(tile, step.panel));
+      load_sums<kHalf>(sums_of(tile, step.panel));
     }
   }
 
   // Of a tile of tokens, behind which the next one's begin if there is one.
-  template <Half half>
+  template <Half kHalf>
   HWY_INLINE void end_sums(const PanelStep& step, size_t tile, size_t tiles) const {
-    store_sums<half>(sums_of(tile, step.panel));
-    if (tile + 1 < tiles) begin_sums<half>(step, tile + 1);
+    store_sums<kHalf>(sums_of(tile, step.panel));
+    if (tile + 1 < tiles) begin_sums<kHalf>(step, tile + 1);
   }
 
   // Fetches a panel's share of what the next step takes of a tile of tokens: x as a whole is larger than L2.

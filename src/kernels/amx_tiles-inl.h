@@ -47,9 +47,9 @@ class TileConfig {
 // intrinsics take nothing else.
 enum class Half : uint8_t { kUpper, kLower };
 
-template <Half half>
+template <Half kHalf>
 HWY_INLINE void clear_sums() {
-  if constexpr (half == Half::kUpper) {
+  if constexpr (kHalf == Half::kUpper) {
     _tile_zero(0);
     _tile_zero(1);
   } else {
@@ -59,10 +59,10 @@ HWY_INLINE void clear_sums() {
 }
 
 // sums [kGroups][kTileSums]
-template <Half half>
+template <Half kHalf>
 HWY_INLINE void load_sums(const float* sums) {
   compiler_barrier();
-  if constexpr (half == Half::kUpper) {
+  if constexpr (kHalf == Half::kUpper) {
     _tile_stream_loadd(0, sums, 64);
     _tile_stream_loadd(1, sums + kTileSums, 64);
   } else {
@@ -71,9 +71,9 @@ HWY_INLINE void load_sums(const float* sums) {
   }
 }
 
-template <Half half>
+template <Half kHalf>
 HWY_INLINE void store_sums(float* sums) {
-  if constexpr (half == Half::kUpper) {
+  if constexpr (kHalf == Half::kUpper) {
     _tile_stored(0, sums, 64);
     _tile_stored(1, sums + kTileSums, 64);
   } else {
@@ -95,9 +95,9 @@ HWY_INLINE void load_tokens(const uint16_t* x, size_t tokens) {
 // busy: a little at a time, or they wait for what they load next.
 constexpr size_t kBlockProducts = 8;  // of both halves
 
-template <Half half, class Meanwhile>
+template <Half kHalf, class Meanwhile>
 HWY_INLINE void multiply_half(const uint16_t* weights, size_t group_values, const Meanwhile& meanwhile) {
-  if constexpr (half == Half::kUpper) {
+  if constexpr (kHalf == Half::kUpper) {
     _tile_loadd(6, weights, 64);
     _tile_dpbf16ps(0, 6, 4);
     meanwhile();

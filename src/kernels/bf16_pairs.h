@@ -24,8 +24,8 @@
 //
 // That instruction takes subnormal numbers for zero, and not quite as a rule of its manual would have it.
 // None can arise from scales of 2^-31 and more: lo is a multiple of 2^-83, and a weight one of 2^-9 scales
-// (of 2^-74, and of half a scale, for MXFP4). What has smaller scales is multiplied in scalar arithmetic, by
-// all kernels.
+// (of 2^-74, and of half a scale, for MXFP4). What has smaller scales, or some of 2^33 and more, with which
+// integers could leave the range of float32, is multiplied in scalar arithmetic, by all kernels.
 #pragma once
 
 #include <bit>

@@ -14,8 +14,8 @@
 namespace sluice {
 namespace {
 
-constexpr size_t kRowsAtOnce = 16;     // whose sums are added up together
-constexpr size_t kChunkSums = 2 * 16;  // of a row: each block's with hi, and with lo
+constexpr size_t kRowsAtOnce = 16;  // whose sums are added up together
+constexpr size_t kChunkSums = 32;   // of a row: each block's with hi, and with lo
 constexpr size_t kLineCols = ByteChunk::kCols / ByteChunk::kLines;
 
 size_t sums_floats(size_t cols) {

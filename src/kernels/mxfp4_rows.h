@@ -43,10 +43,10 @@ class MXFP4Groups {
   // Of block b of group i in lane 4 b + i.
   HWY_INLINE __m512 scales() const { return _mm512_castsi512_ps(scales_); }
 
-  // Of each lane in group i.
-  template <size_t i>
+  // Of each lane in a group.
+  template <size_t kGroup>
   HWY_INLINE __m512 lane_scales() const {
-    return _mm512_castsi512_ps(_mm512_shuffle_epi32(scales_, static_cast<_MM_PERM_ENUM>(0x55 * i)));
+    return _mm512_castsi512_ps(_mm512_shuffle_epi32(scales_, static_cast<_MM_PERM_ENUM>(0x55 * kGroup)));
   }
 
  private:
