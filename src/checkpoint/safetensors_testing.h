@@ -36,7 +36,7 @@ class TempFolder {
 
   // Writes `text` to a file of that name and returns its path.
   std::filesystem::path write(const std::string& name, std::string_view text) const {
-    const std::filesystem::path file = path() / name;
+    std::filesystem::path file = path() / name;
     std::ofstream(file, std::ios::binary) << text;
     return file;
   }

@@ -142,7 +142,7 @@ std::vector<std::string> fio_arguments(const FioJob& job, const std::string& log
 
 std::string fio_log(std::span<const FioRead> reads, std::span<const std::string> names) {
   std::string log = "fio version 2 iolog\n";
-  for (const std::string& name : names) log += name + " add\n" + name + " open\n";
+  for (const std::string& name : names) log += fmt::format("{0} add\n{0} open\n", name);
   for (const FioRead& read : reads) {
     log += fmt::format("{} read {} {}\n", names[read.file], read.offset_bytes, read.size_bytes);
   }

@@ -96,7 +96,7 @@ Status find_model_facts(const fs::path& folder, HealthFacts& facts) {
                 inspect_checkpoint(folder, /*context_tokens=*/0, facts.memory.available_bytes));
   facts.checkpoint.tensors = found.tensors;
   facts.checkpoint.tensor_bytes = found.tensor_bytes;
-  facts.plan = std::move(found.automatic);
+  facts.plan = found.automatic;
   facts.does_not_fit = std::move(found.does_not_fit);
   facts.work = {found.routed_bytes_per_token, found.dense_bytes_per_token};
   return {};

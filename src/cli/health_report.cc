@@ -12,7 +12,7 @@ namespace {
 using nlohmann::ordered_json;
 
 std::string mark(Health health, const Output& output) {
-  const std::string text = fmt::format("{:<7}", health_name(health));
+  std::string text = fmt::format("{:<7}", health_name(health));
   switch (health) {
     case Health::kOk:
       return output.styled(Style::kGreen, text);

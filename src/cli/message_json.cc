@@ -45,6 +45,7 @@ JsonValue json_array(std::vector<JsonValue> items) {
   return {.kind = JsonValue::Kind::kArray, .items = std::move(items)};
 }
 
+// NOLINTNEXTLINE(performance-unnecessary-value-param): they are moved from
 JsonValue json_object(std::vector<std::pair<std::string, JsonValue>> members) {
   JsonValue object{.kind = JsonValue::Kind::kObject};
   for (auto& [key, value] : members) {

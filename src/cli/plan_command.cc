@@ -69,7 +69,7 @@ Result<Planned> make_plan(const PlanOptions& options) {
   SLUICE_ASSIGN(SettledPlan settled, settle_plan(engine, checkpoint.config(), storage.catalog(),
                                                  binder.arena_bytes(), planned.machine.available_bytes));
   planned.sizes = settled.sizes;
-  planned.memory = std::move(settled.memory);
+  planned.memory = settled.memory;
   SLUICE_ASSIGN(const Inspection found,
                 inspect_checkpoint(engine.model_folder, planned.sizes.context_tokens, 0));
   planned.work = {found.routed_bytes_per_token, found.dense_bytes_per_token};

@@ -96,7 +96,7 @@ Result<HttpReply> ServerPartner::ask(const HttpCall& call, const std::stop_token
 Result<std::unique_ptr<ServerPartner>> ServerPartner::connect(HttpClient client, Options options,
                                                               Console& console,
                                                               const std::stop_token& cancel) {
-  std::unique_ptr<ServerPartner> partner(new ServerPartner(std::move(client), std::move(options), console));
+  std::unique_ptr<ServerPartner> partner(new ServerPartner(std::move(client), options, console));
   SLUICE_ASSIGN(const HttpReply reply, partner->ask({.path = "/v1/models"}, cancel));
   const auto models = parse_json(reply.body);
   const JsonValue* data = models ? models->find("data") : nullptr;

@@ -38,7 +38,7 @@ class ServerPartner : public ChatPartner {
   using Clock = std::chrono::steady_clock;
 
   ServerPartner(HttpClient client, Options options, Console& console)
-      : client_(std::move(client)), options_(std::move(options)), console_(console) {}
+      : client_(std::move(client)), options_(options), console_(console) {}
 
   // A call whose reply is a success, or an error in the server's words.
   Result<HttpReply> ask(const HttpCall& call, const std::stop_token& cancel,

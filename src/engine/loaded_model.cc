@@ -82,7 +82,7 @@ Result<std::unique_ptr<LoadedModel>> LoadedModel::load(const EngineOptions& opti
   SLUICE_ASSIGN(SettledPlan settled, settle_plan(options, config, loaded->expert_storage.catalog(),
                                                  measure.arena_bytes(), available_memory_bytes()));
   loaded->sizes = settled.sizes;
-  loaded->plan = std::move(settled.memory);
+  loaded->plan = settled.memory;
   SLUICE_TRY(loaded->load_dense(options, measure.arena_bytes(), measure.tensors()));
   WeightBinder binder(loaded->checkpoint, loaded->dense_bytes.data());
   SLUICE_ASSIGN(auto weights, bind_weights(config, binder));

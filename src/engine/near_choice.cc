@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <iterator>
+#include <limits>
 #include <vector>
 
 namespace sluice {
@@ -37,8 +38,8 @@ NearChoice::NearChoice(std::span<const float> scores, double tolerance)
 
 bool NearChoice::is_near(std::span<const uint32_t> chosen) const {
   const std::vector<uint32_t> taken = sorted(chosen);
-  double worst_taken = INFINITY;
-  double best_left = -INFINITY;
+  double worst_taken = std::numeric_limits<double>::infinity();
+  double best_left = -worst_taken;
   for (uint32_t id = 0; id < scores_.size(); ++id) {
     const double score = scores_[id];
     if (std::ranges::binary_search(taken, id)) {

@@ -40,6 +40,7 @@ class Reader {
   // Names the memory that reads will go to again and again, in pieces that do not overlap: a reader may have
   // the kernel keep it ready. Reads may go elsewhere too. The memory must stay until the reader ends or is
   // told of other memory (which may be none). Nothing may be in flight or submitted meanwhile.
+  // NOLINTNEXTLINE(performance-unnecessary-value-param): readers that need it keep it
   virtual void will_read_into(std::vector<std::span<std::byte>> /*buffers*/) {}
 
   // What offsets, sizes and addresses must be multiples of: a power of two, 1 when anything goes.
