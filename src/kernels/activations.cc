@@ -97,6 +97,7 @@ bool Activations::has_whole_groups(const WeightMatrix& w, size_t first_col, size
   return first_col % group_cols == 0 && (w.cols % group_cols == 0 || first_col + w.cols == cols_);
 }
 
+// Of MXFP4 whole rows alone, as bytes are: the bits must not depend on how many tokens there are.
 bool Activations::takes_pairs(const WeightMatrix& w, size_t first_col) const {
   if (!pairs_ || w.format != format_) return false;
   if (format_ == WeightFormat::kMXFP4) return w.cols == cols_;
