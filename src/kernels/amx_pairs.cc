@@ -32,11 +32,12 @@ BlockScratch& thread_scratch() {
 template <class Decoder>
 bool multiply_many_tokens(const WeightMatrix& w, size_t row_begin, size_t row_end, const PairedTokens& x,
                           size_t first_line, float* y, size_t y_stride) {
+  const size_t rounds = (x.tiles() + kTilesAtOnce - 1) / kTilesAtOnce;
   bool is_right = true;
   for (size_t row = row_begin; row < row_end; row += kRowsAtOnce) {
     RowBlock<Decoder> block(w, row, std::min(kRowsAtOnce, row_end - row), thread_scratch());
-    for (size_t tile = 0; tile < x.tiles(); tile += kTilesAtOnce)
-      block.multiply({x, first_line, tile, std::min(tile + kTilesAtOnce, x.tiles())}, y, y_stride);
+    for (size_t i = 0; i < rounds; ++i)  // of two tiles or more
+      block.multiply({x, first_line, i * x.tiles() / rounds, (i + 1) * x.tiles() / rounds}, y, y_stride);
     is_right &= !block.has_met_nan();
   }
   return is_right;

@@ -16,6 +16,7 @@ inline constexpr size_t kPanelValues = kGroups * kGroupValues;
 inline constexpr size_t kPanels = 16;  // that share a step of x while it is in L2
 inline constexpr size_t kRowsAtOnce = kPanels * kPanelRows;
 inline constexpr size_t kTilesAtOnce = 8;  // of tokens, so that their sums and a step of them are in L2
+inline constexpr size_t kBlockValues = 2 * kTileTokens * kPairBlockCols;  // of a tile's tokens
 
 // What a thread keeps for its products.
 struct BlockScratch {
@@ -38,74 +39,106 @@ struct PanelStep {
   size_t blocks() const { return end - begin; }
 };
 
-// Decodes panels of up to kRowsAtOnce rows of w from `row` on, a row's line at a time.
+// Decodes panels of up to kRowsAtOnce rows of w from `row` on. A step's lines come in runs: the same line of
+// up to sixteen rows, one row after the other, then their next one. (Row by row, what is stored would be a
+// kilobyte apart.)
 template <class Decoder>
 class PanelDecoder {
  public:
+  static constexpr size_t kRowLines = kStepBlocks / Decoder::kLineBlocks;  // of a step
+
+  // Lines of neighbouring rows.
+  struct Run {
+    const uint8_t* codes;
+    size_t stride_bytes;
+    const typename Decoder::LineScales* scales;
+    uint16_t* out;
+  };
+
   PanelDecoder(const WeightMatrix& w, size_t row, size_t rows)
-      : decoder_(w, row), codes_(codes_of_row<Decoder>(w, row)), row_bytes_(row_bytes_of<Decoder>(w)) {
-    find_rows<Decoder>(w, rows, (rows + kPanelRows - 1) / kPanelRows * kPanelRows, offsets_);
-  }
+      : decoder_(w, row),
+        codes_(codes_of_row<Decoder>(w, row)),
+        row_bytes_(row_bytes_of<Decoder>(w)),
+        rows_(rows) {}
 
-  // How many lines a step has.
-  static size_t lines_of(const PanelStep& step) { return step.blocks() / Decoder::kLineBlocks * kPanelRows; }
-
-  // What is decoded next. Meanwhile `later` is fetched.
-  void aim(const PanelStep& step, const PanelStep& later) {
+  // What is decoded next.
+  void aim(const PanelStep& step) {
     step_ = step;
-    line_ = step.begin / Decoder::kLineBlocks;
+    lines_ = step.blocks() / Decoder::kLineBlocks;
     group_ = 0;
-    ahead_bytes_ = later.panel * kPanelRows * row_bytes_ + later.begin / Decoder::kLineBlocks * kLineBytes -
-                   (step.panel * kPanelRows * row_bytes_ + line_ * kLineBytes);
-    if (step.blocks() > 0) begin_lines();
+    line_ = 0;
   }
 
-  HWY_INLINE void decode_line() {
-    const uint8_t* const codes = line_codes_ + line_offsets_[row_];
-    _mm_prefetch(reinterpret_cast<const char*>(codes + ahead_bytes_), _MM_HINT_T1);
-    decoder_.decode(whole_.of(codes), scales_[row_], out_ + row_ * kPairBlockCols);
-    if (++row_ == kGroupRows) next_lines();
+  // How many runs of kLines, which divide sixteen, a step has.
+  template <size_t kLines>
+  size_t runs() const {
+    return lines_ * kPanelRows / kLines;
   }
+
+  // The i-th of them, which are asked for in their order.
+  template <size_t kLines>
+  HWY_INLINE Run run(size_t i) {
+    const size_t first = i * kLines % kGroupRows;
+    if (first == 0) begin_lines();
+    return {run_.codes + first * run_.stride_bytes, run_.stride_bytes, run_.scales + first,
+            run_.out + first * kPairBlockCols};
+  }
+
+  HWY_INLINE void decode(const Run& run, size_t i) {
+    decoder_.decode(run.codes + i * run.stride_bytes, run.scales[i], run.out + i * kPairBlockCols);
+  }
+
+  // Where a step's codes begin in its panel's first row, and in how many bytes those of the next one do.
+  const uint8_t* codes_of(const PanelStep& step) const {
+    return codes_ + step.panel * kPanelRows * row_bytes_ + step.begin / Decoder::kLineBlocks * kLineBytes;
+  }
+  size_t row_bytes() const { return row_bytes_; }
 
   bool has_met_nan() const { return decoder_.has_met_nan(); }
 
  private:
-  // The same line of sixteen rows. Not inlined, so that decode_line() is.
+  // The next line of a group's rows. Not inlined, since it is rare.
   HWY_NOINLINE void begin_lines() {
     const size_t first = step_.panel * kPanelRows + group_ * kGroupRows;
-    row_ = 0;
-    line_codes_ = codes_ + line_ * kLineBytes;
-    line_offsets_ = offsets_ + first;
-    whole_ = WholeLine(row_bytes_ - line_ * kLineBytes);
-    out_ = step_.weights + group_ * kGroupValues + (line_ * Decoder::kLineBlocks - step_.begin) * kTileValues;
-    decoder_.line_scales(line_offsets_, first, line_, scales_);
-  }
-
-  HWY_NOINLINE void next_lines() {
-    if (++line_ * Decoder::kLineBlocks == step_.end) {
-      line_ = step_.begin / Decoder::kLineBlocks;
+    const size_t line = step_.begin / Decoder::kLineBlocks + line_;
+    run_ = {codes_ + first * row_bytes_ + line * kLineBytes, row_bytes_, scales_,
+            step_.weights + group_ * kGroupValues + line_ * Decoder::kLineBlocks * kTileValues};
+    alignas(64) uint32_t offsets[kGroupRows];
+    for (size_t r = 0; r < kGroupRows; ++r)
+      offsets[r] = static_cast<uint32_t>(std::min(first + r, rows_ - 1) * row_bytes_);
+    decoder_.line_scales(offsets, first, line, scales_);
+    const size_t bytes = std::min(kLineBytes, row_bytes_ - line * kLineBytes);
+    if (bytes < kLineBytes || first + kGroupRows > rows_) fill_lines(offsets, line, bytes);
+    if (++line_ == lines_) {
+      line_ = 0;
       ++group_;
     }
-    if (group_ < kGroups) begin_lines();
+  }
+
+  // Zeros behind lines that are not whole, and the last row again, whose products nobody reads, for those
+  // that are missing.
+  void fill_lines(const uint32_t* offsets, size_t line, size_t bytes) {
+    WholeLine whole(bytes);
+    for (size_t r = 0; r < kGroupRows; ++r)
+      std::copy_n(whole.of(codes_ + offsets[r] + line * kLineBytes), kLineBytes, filled_ + r * kLineBytes);
+    run_.codes = filled_;
+    run_.stride_bytes = kLineBytes;
   }
 
   Decoder decoder_;
   const uint8_t* codes_;
   size_t row_bytes_;
+  size_t rows_;
   PanelStep step_{};
+  size_t lines_ = 0;  // of a row
+  size_t group_ = 0;  // that comes next, and its line
   size_t line_ = 0;
-  size_t group_ = 0;
-  size_t row_ = 0;  // of the group
-  size_t ahead_bytes_ = 0;
-  const uint8_t* line_codes_ = nullptr;
-  const uint32_t* line_offsets_ = nullptr;
-  WholeLine whole_;
-  uint16_t* out_ = nullptr;
+  Run run_{};  // a line of all rows of a group
   alignas(64) typename Decoder::LineScales scales_[kGroupRows];
-  alignas(64) uint32_t offsets_[kRowsAtOnce];
+  alignas(64) uint8_t filled_[kGroupRows * kLineBytes];
 };
 
-// Tiles of tokens, at most kTilesAtOnce, as a product takes them.
+// Tiles of tokens, two at least and at most kTilesAtOnce, as a product takes them.
 struct TokenTiles {
   const PairedTokens& x;
   size_t first_line;
@@ -129,15 +162,20 @@ class RowBlock {
 
   void multiply(const TokenTiles& tokens, float* y, size_t y_stride) {
     const size_t steps = (blocks_ + kStepBlocks - 1) / kStepBlocks * panels_;
-    decoder_.aim(step_at(0), step_at(1));
-    for (size_t i = 0; i < decoder_.lines_of(step_at(0)); ++i) decoder_.decode_line();
+    const size_t step_blocks = tokens.count() * kStepBlocks;
+    decode_first();
     for (size_t i = 0; i < steps; ++i) {
-      decoder_.aim(step_at(i + 1), step_at(i + 2));
-      multiply_step(tokens, step_at(i), decoder_.lines_of(step_at(i + 1)));
+      decoder_.aim(step_at(i + 1));
+      if (step_blocks >= kPanelRows) {
+        multiply_step<1>(tokens, step_at(i), step_at(i + 2));
+      } else if (2 * step_blocks >= kPanelRows) {
+        multiply_step<2>(tokens, step_at(i), step_at(i + 2));
+      } else {
+        multiply_step<4>(tokens, step_at(i), step_at(i + 2));
+      }
     }
     for (size_t tile = 0; tile < tokens.count(); ++tile)
-      copy_rows(tile, tokens.x.tile_tokens(), y + tokens.x.first_token(tokens.begin + tile) * y_stride,
-                y_stride);
+      copy_rows(tile, y + tokens.x.first_token(tokens.begin + tile) * y_stride, y_stride);
   }
 
   bool has_met_nan() const { return decoder_.has_met_nan(); }
@@ -155,31 +193,58 @@ class RowBlock {
     return scratch_.sums.get() + (tile * kPanels + panel) * kGroups * kTileSums;
   }
 
-  // The lines of weights that are to be decoded are spread over the products with all tokens. A half's sums
-  // make room for those of the next tile of tokens while the other half's products are under way.
-  void multiply_step(const TokenTiles& tokens, const PanelStep& step, size_t lines) {
-    const size_t block_values = tokens.x.block_values();
-    const size_t products = tokens.count() * step.blocks() * kBlockProducts;
-    size_t due = products - 1;  // lines, times products
-    const auto decode = [&]() __attribute__((always_inline)) {
-      for (due += lines; due >= products; due -= products) decoder_.decode_line();
-    };
+  void decode_first() {
+    decoder_.aim(step_at(0));
+    for (size_t i = 0; i < decoder_.template runs<kGroupRows>(); ++i) {
+      const auto run = decoder_.template run<kGroupRows>(i);
+      for (size_t r = 0; r < kGroupRows; ++r) decoder_.decode(run, r);
+    }
+    const uint8_t* row = decoder_.codes_of(step_at(1));
+    for (size_t r = 0; r < kPanelRows; ++r, row += decoder_.row_bytes()) fetch_row(row);
+  }
+
+  // Meanwhile the next step is decoded, with each block as many lines as kRows rows have of it, and as many
+  // rows of a later one are fetched. A half's sums make room for those of the next tile of tokens while the
+  // other half's products are under way.
+  template <size_t kRows>
+  void multiply_step(const TokenTiles& tokens, const PanelStep& step, const PanelStep& later) {
+    constexpr size_t kLines = kRows * PanelDecoder<Decoder>::kRowLines;
+    using Run = typename PanelDecoder<Decoder>::Run;
+    const size_t runs = decoder_.template runs<kLines>();
+    const size_t row_bytes = decoder_.row_bytes();
+    const uint8_t* later_row = decoder_.codes_of(later);
+    size_t done = 0;  // blocks
     begin_sums<Half::kUpper>(step, 0);
     begin_sums<Half::kLower>(step, 0);
     for (size_t tile = 0; tile < tokens.count(); ++tile) {
-      const uint16_t* x = tokens.x.line(tokens.begin + tile, tokens.first_line) + step.begin * block_values;
-      NextStep next(x + kStepBlocks * block_values, block_values, step.panel, panels_);
-      for (size_t b = 0; b < step.blocks(); ++b, x += block_values) {
+      const uint16_t* x = tokens.x.line(tokens.begin + tile, tokens.first_line) + step.begin * kBlockValues;
+      NextStep next(x + kStepBlocks * kBlockValues, step.panel, panels_);
+      for (size_t b = 0; b < step.blocks(); ++b, ++done, x += kBlockValues) {
         const uint16_t* const weights = step.weights + b * kTileValues;
-        load_tokens(x, tokens.x.tile_tokens());
+        const bool decodes = done < runs;
+        const Run run = decodes ? decoder_.template run<kLines>(done) : Run{};
+        const auto decode = [&](size_t product) __attribute__((always_inline)) {
+          for (size_t i = product * kLines / kBlockProducts; i < (product + 1) * kLines / kBlockProducts; ++i)
+            if (decodes) decoder_.decode(run, i);
+        };
+        load_tokens(x, kTileTokens);
         multiply_half<Half::kUpper>(weights, kGroupValues, decode);
         if (b == 0 && tile > 0) end_sums<Half::kLower>(step, tile - 1, tokens.count());
         if (b + 1 == step.blocks()) end_sums<Half::kUpper>(step, tile, tokens.count());
         multiply_half<Half::kLower>(weights, kGroupValues, decode);
         next.fetch();
+        if (done < kPanelRows / kRows)
+          for (size_t r = 0; r < kRows; ++r, later_row += row_bytes) fetch_row(later_row);
       }
     }
     end_sums<Half::kLower>(step, tokens.count() - 1, tokens.count());
+  }
+
+  // Fetches what a step takes of a row, all at once: a line of each row after the other keeps sums waiting
+  // that are on their way to the second cache.
+  static HWY_INLINE void fetch_row(const uint8_t* codes) {
+    for (size_t i = 0; i < PanelDecoder<Decoder>::kRowLines; ++i)
+      _mm_prefetch(reinterpret_cast<const char*>(codes + i * kLineBytes), _MM_HINT_T1);
   }
 
   template <Half kHalf>
@@ -201,8 +266,8 @@ class RowBlock {
   // Fetches a panel's share of what the next step takes of a tile of tokens: x as a whole is larger than L2.
   class NextStep {
    public:
-    NextStep(const uint16_t* x, size_t block_values, size_t panel, size_t panels)
-        : lines_((block_values * sizeof(uint16_t) / kLineBytes + panels - 1) / panels),
+    NextStep(const uint16_t* x, size_t panel, size_t panels)
+        : lines_((kBlockValues * sizeof(uint16_t) / kLineBytes + panels - 1) / panels),
           at_(reinterpret_cast<const char*>(x) + panel * kStepBlocks * lines_ * kLineBytes) {}
 
     HWY_INLINE void fetch() {
@@ -214,10 +279,10 @@ class RowBlock {
     const char* at_;
   };
 
-  void copy_rows(size_t tile, size_t tokens, float* y, size_t y_stride) const {
+  void copy_rows(size_t tile, float* y, size_t y_stride) const {
     for (size_t first = 0; first < rows_; first += kGroupRows) {
       const float* sums = sums_of(tile, first / kPanelRows) + first % kPanelRows / kGroupRows * kTileSums;
-      copy_sums(sums, std::min(kGroupRows, rows_ - first), tokens, y + row_ + first, y_stride);
+      copy_sums(sums, std::min(kGroupRows, rows_ - first), kTileTokens, y + row_ + first, y_stride);
     }
   }
 

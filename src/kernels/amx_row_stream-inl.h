@@ -63,12 +63,12 @@ class RowStream {
       begin_column(l + 1);
       size_t row = 0;
       multiply_column(
-          l, [&]() __attribute__((always_inline)) {
+          l, [&](size_t /*product*/) __attribute__((always_inline)) {
             decode_lines(row);
             row += kLinesAtOnce;
           });
     }
-    multiply_column(lines_ - 1, [] {});
+    multiply_column(lines_ - 1, [](size_t /*product*/) {});
     store_sums<Half::kUpper>(sums_);
     store_sums<Half::kLower>(sums_);
   }

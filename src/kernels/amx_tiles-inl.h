@@ -91,34 +91,34 @@ HWY_INLINE void load_tokens(const uint16_t* x, size_t tokens) {
 }
 
 // A half's sums gain the products of a block of columns, of two tiles of rows, `group_values` apart, and the
-// tile of tokens: with hi, then with lo. After each of these products something else is done, while tiles are
-// busy: a little at a time, or they wait for what they load next.
-constexpr size_t kBlockProducts = 8;  // of both halves
+// tile of tokens: with hi, then with lo. After the p-th product of a block meanwhile(p) does something else,
+// while tiles are busy: a little at a time, or they wait for what they load next.
+inline constexpr size_t kBlockProducts = 8;  // of both halves
 
 template <Half kHalf, class Meanwhile>
 HWY_INLINE void multiply_half(const uint16_t* weights, size_t group_values, const Meanwhile& meanwhile) {
   if constexpr (kHalf == Half::kUpper) {
     _tile_loadd(6, weights, 64);
     _tile_dpbf16ps(0, 6, 4);
-    meanwhile();
+    meanwhile(0);
     _tile_loadd(7, weights + group_values, 64);
     _tile_dpbf16ps(1, 7, 4);
-    meanwhile();
+    meanwhile(1);
     _tile_dpbf16ps(0, 6, 5);
-    meanwhile();
+    meanwhile(2);
     _tile_dpbf16ps(1, 7, 5);
-    meanwhile();
+    meanwhile(3);
   } else {
     _tile_loadd(6, weights + 2 * group_values, 64);
     _tile_dpbf16ps(2, 6, 4);
-    meanwhile();
+    meanwhile(4);
     _tile_loadd(7, weights + 3 * group_values, 64);
     _tile_dpbf16ps(3, 7, 4);
-    meanwhile();
+    meanwhile(5);
     _tile_dpbf16ps(2, 6, 5);
-    meanwhile();
+    meanwhile(6);
     _tile_dpbf16ps(3, 7, 5);
-    meanwhile();
+    meanwhile(7);
   }
 }
 

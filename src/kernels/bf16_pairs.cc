@@ -91,8 +91,7 @@ size_t tiles_of(size_t tokens) {
 
 size_t PairedTokens::values_of(size_t tokens, size_t cols, WeightFormat format) {
   const LineColumns columns(format);
-  // What tiles have in common, at most.
-  return 2 * lines_of(cols, columns) * columns.count() * (tokens + tokens / kTileTokens);
+  return 2 * lines_of(cols, columns) * columns.count() * tiles_of(tokens) * std::min(tokens, kTileTokens);
 }
 
 PairedTokens::PairedTokens(uint16_t* values, size_t tokens, size_t cols, WeightFormat format)
@@ -102,7 +101,7 @@ PairedTokens::PairedTokens(uint16_t* values, size_t tokens, size_t cols, WeightF
       columns_(format),
       lines_(lines_of(cols, columns_)),
       tiles_(tiles_of(tokens)),
-      tile_tokens_((tokens + tiles_ - 1) / tiles_) {}
+      tile_tokens_(std::min(tokens, kTileTokens)) {}
 
 size_t PairedTokens::first_token(size_t tile) const {
   return std::min(tile * tile_tokens_, tokens_ - tile_tokens_);

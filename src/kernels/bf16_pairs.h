@@ -84,8 +84,8 @@ constexpr bool has_pairs(WeightFormat format) {
   return format == WeightFormat::kMXFP4 || format == WeightFormat::kFP8;
 }
 
-// Activations as planes of bf16 pairs, in tiles of tokens: a view. The tiles have as many tokens as each
-// other, at most kTileTokens: the last one begins so early that it has them too.
+// Activations as planes of bf16 pairs, in tiles of tokens: a view. Tiles have kTileTokens each, the last one
+// of several too, which begins so early that it has them; one alone has what there is.
 class PairedTokens {
  public:
   // What `values` holds, in bf16 values.

@@ -178,10 +178,11 @@ class PairKernels : public testing::TestWithParam<std::tuple<WeightFormat, size_
     return y;
   }
 };
-// Up to a tile of tokens, which are multiplied in a way of their own, and more than are taken at once.
+// Up to a tile of tokens, which are multiplied in a way of their own; several tiles, with which so many rows
+// are decoded at a time as there are few; and more than are taken at once.
 INSTANTIATE_TEST_SUITE_P(Every, PairKernels,
                          testing::Combine(testing::Values(WeightFormat::kFP8, WeightFormat::kMXFP4),
-                                          testing::Values(1, 16, 140)),
+                                          testing::Values(1, 16, 40, 120, 140)),
                          [](const auto& tested) {
                            return std::string(weight_format_name(std::get<0>(tested.param))) + "_" +
                                   std::to_string(std::get<1>(tested.param));

@@ -257,14 +257,6 @@ const uint8_t* codes_of_row(const WeightMatrix& w, size_t row) {
   return reinterpret_cast<const uint8_t*>(w.values) + row * row_bytes_of<Decoder>(w);
 }
 
-// Where rows [row, row + count) of w begin: bytes behind the first of them. Beyond the last there is that row
-// again, whose products nobody reads.
-template <class Decoder>
-void find_rows(const WeightMatrix& w, size_t rows, size_t count, uint32_t* offsets) {
-  for (size_t r = 0; r < count; ++r)
-    offsets[r] = static_cast<uint32_t>(std::min(r, rows - 1) * row_bytes_of<Decoder>(w));
-}
-
 // A row's line, of which there are so many bytes, at an address where it is whole: zeros behind them.
 class WholeLine {
  public:
