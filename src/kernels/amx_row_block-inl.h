@@ -40,19 +40,24 @@ struct PanelStep {
 };
 
 // Decodes panels of up to kRowsAtOnce rows of w from `row` on. A step's lines come in runs: the same line of
-// up to sixteen rows, one row after the other, then their next one. (Row by row, what is stored would be a
-// kilobyte apart.)
+// up to sixteen rows, one row after the other, then their next one.
 template <class Decoder>
 class PanelDecoder {
  public:
   static constexpr size_t kRowLines = kStepBlocks / Decoder::kLineBlocks;  // of a step
 
-  // Lines of neighbouring rows.
+  // Lines of neighbouring rows of a group. A value, so that it stays in registers.
   struct Run {
-    const uint8_t* codes;
-    size_t stride_bytes;
-    const typename Decoder::LineScales* scales;
-    uint16_t* out;
+    const uint8_t* codes = nullptr;
+    size_t stride_bytes = 0;
+    const typename Decoder::LineScales* scales = nullptr;
+    uint16_t* out = nullptr;
+
+    HWY_INLINE void advance(size_t rows) {
+      codes += rows * stride_bytes;
+      scales += rows;
+      out += rows * kPairBlockCols;
+    }
   };
 
   PanelDecoder(const WeightMatrix& w, size_t row, size_t rows)
@@ -69,19 +74,29 @@ class PanelDecoder {
     line_ = 0;
   }
 
-  // How many runs of kLines, which divide sixteen, a step has.
-  template <size_t kLines>
-  size_t runs() const {
-    return lines_ * kPanelRows / kLines;
-  }
+  size_t lines() const { return lines_ * kPanelRows; }
 
-  // The i-th of them, which are asked for in their order.
-  template <size_t kLines>
-  HWY_INLINE Run run(size_t i) {
-    const size_t first = i * kLines % kGroupRows;
-    if (first == 0) begin_lines();
-    return {run_.codes + first * run_.stride_bytes, run_.stride_bytes, run_.scales + first,
-            run_.out + first * kPairBlockCols};
+  // The next line of a group's rows: kGroupRows lines. Not inlined, since it is rare.
+  HWY_NOINLINE Run next_lines() {
+    const size_t first = step_.panel * kPanelRows + group_ * kGroupRows;
+    const size_t line = step_.begin / Decoder::kLineBlocks + line_;
+    Run run = {codes_ + first * row_bytes_ + line * kLineBytes, row_bytes_, scales_,
+               step_.weights + group_ * kGroupValues + line_ * Decoder::kLineBlocks * kTileValues};
+    alignas(64) uint32_t offsets[kGroupRows];
+    for (size_t r = 0; r < kGroupRows; ++r)
+      offsets[r] = static_cast<uint32_t>(std::min(first + r, rows_ - 1) * row_bytes_);
+    decoder_.line_scales(offsets, first, line, scales_);
+    const size_t bytes = std::min(kLineBytes, row_bytes_ - line * kLineBytes);
+    if (bytes < kLineBytes || first + kGroupRows > rows_) {
+      fill_lines(offsets, line, bytes);
+      run.codes = filled_;
+      run.stride_bytes = kLineBytes;
+    }
+    if (++line_ == lines_) {
+      line_ = 0;
+      ++group_;
+    }
+    return run;
   }
 
   HWY_INLINE void decode(const Run& run, size_t i) {
@@ -97,32 +112,12 @@ class PanelDecoder {
   bool has_met_nan() const { return decoder_.has_met_nan(); }
 
  private:
-  // The next line of a group's rows. Not inlined, since it is rare.
-  HWY_NOINLINE void begin_lines() {
-    const size_t first = step_.panel * kPanelRows + group_ * kGroupRows;
-    const size_t line = step_.begin / Decoder::kLineBlocks + line_;
-    run_ = {codes_ + first * row_bytes_ + line * kLineBytes, row_bytes_, scales_,
-            step_.weights + group_ * kGroupValues + line_ * Decoder::kLineBlocks * kTileValues};
-    alignas(64) uint32_t offsets[kGroupRows];
-    for (size_t r = 0; r < kGroupRows; ++r)
-      offsets[r] = static_cast<uint32_t>(std::min(first + r, rows_ - 1) * row_bytes_);
-    decoder_.line_scales(offsets, first, line, scales_);
-    const size_t bytes = std::min(kLineBytes, row_bytes_ - line * kLineBytes);
-    if (bytes < kLineBytes || first + kGroupRows > rows_) fill_lines(offsets, line, bytes);
-    if (++line_ == lines_) {
-      line_ = 0;
-      ++group_;
-    }
-  }
-
   // Zeros behind lines that are not whole, and the last row again, whose products nobody reads, for those
   // that are missing.
   void fill_lines(const uint32_t* offsets, size_t line, size_t bytes) {
     WholeLine whole(bytes);
     for (size_t r = 0; r < kGroupRows; ++r)
       std::copy_n(whole.of(codes_ + offsets[r] + line * kLineBytes), kLineBytes, filled_ + r * kLineBytes);
-    run_.codes = filled_;
-    run_.stride_bytes = kLineBytes;
   }
 
   Decoder decoder_;
@@ -133,7 +128,6 @@ class PanelDecoder {
   size_t lines_ = 0;  // of a row
   size_t group_ = 0;  // that comes next, and its line
   size_t line_ = 0;
-  Run run_{};  // a line of all rows of a group
   alignas(64) typename Decoder::LineScales scales_[kGroupRows];
   alignas(64) uint8_t filled_[kGroupRows * kLineBytes];
 };
@@ -195,8 +189,8 @@ class RowBlock {
 
   void decode_first() {
     decoder_.aim(step_at(0));
-    for (size_t i = 0; i < decoder_.template runs<kGroupRows>(); ++i) {
-      const auto run = decoder_.template run<kGroupRows>(i);
+    for (size_t i = 0; i < decoder_.lines(); i += kGroupRows) {
+      const auto run = decoder_.next_lines();
       for (size_t r = 0; r < kGroupRows; ++r) decoder_.decode(run, r);
     }
     const uint8_t* row = decoder_.codes_of(step_at(1));
@@ -209,10 +203,10 @@ class RowBlock {
   template <size_t kRows>
   void multiply_step(const TokenTiles& tokens, const PanelStep& step, const PanelStep& later) {
     constexpr size_t kLines = kRows * PanelDecoder<Decoder>::kRowLines;
-    using Run = typename PanelDecoder<Decoder>::Run;
-    const size_t runs = decoder_.template runs<kLines>();
+    const size_t runs = decoder_.lines() / kLines;
     const size_t row_bytes = decoder_.row_bytes();
     const uint8_t* later_row = decoder_.codes_of(later);
+    typename PanelDecoder<Decoder>::Run run;
     size_t done = 0;  // blocks
     begin_sums<Half::kUpper>(step, 0);
     begin_sums<Half::kLower>(step, 0);
@@ -222,7 +216,11 @@ class RowBlock {
       for (size_t b = 0; b < step.blocks(); ++b, ++done, x += kBlockValues) {
         const uint16_t* const weights = step.weights + b * kTileValues;
         const bool decodes = done < runs;
-        const Run run = decodes ? decoder_.template run<kLines>(done) : Run{};
+        if (decodes && done * kLines % kGroupRows == 0) {
+          run = decoder_.next_lines();
+        } else if (decodes) {
+          run.advance(kLines);
+        }
         const auto decode = [&](size_t product) __attribute__((always_inline)) {
           for (size_t i = product * kLines / kBlockProducts; i < (product + 1) * kLines / kBlockProducts; ++i)
             if (decodes) decoder_.decode(run, i);
