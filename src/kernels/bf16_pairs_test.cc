@@ -178,8 +178,8 @@ class PairKernels : public testing::TestWithParam<std::tuple<WeightFormat, size_
     return y;
   }
 };
-// Up to a tile of tokens, which are multiplied in a way of their own; several tiles, with which so many rows
-// are decoded at a time as there are few; and more than are taken at once.
+// Up to a tile of tokens, which are multiplied in a way of their own; several tiles, of which the fewer there
+// are the more rows are decoded with each block; and more than are taken at once.
 INSTANTIATE_TEST_SUITE_P(Every, PairKernels,
                          testing::Combine(testing::Values(WeightFormat::kFP8, WeightFormat::kMXFP4),
                                           testing::Values(1, 16, 40, 120, 140)),
